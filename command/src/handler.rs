@@ -1,0 +1,192 @@
+//! Load, decide, append, again on conflict. State is cached and never trusted:
+//! an append carries its expectation, and an answer that appends nothing is
+//! given only once the log's leader confirmed that the state is the newest.
+
+mod cache;
+
+use crate::decider::{Aggregate, Fact};
+use cache::{Cache, Known};
+use events::{
+    Aggregate as Id, Clock, EventId, EventLog, Ids, Position, Timestamp, UserId,
+    envelope::Draft,
+    log::{AppendError, History, LogError, Snapshot},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often a command is decided anew because others were faster.
+const ATTEMPTS: u32 = 16;
+/// Longer than this a hot aggregate is waited for at most once.
+const LONGEST_PAUSE_MS: u64 = 50;
+
+/// Handles the commands of one kind of aggregate. Clones share the cache.
+pub struct Handler<A: Aggregate> {
+    log: EventLog,
+    clock: Clock,
+    ids: Ids,
+    cache: Arc<Cache<A>>,
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub struct Handled<T> {
+    /// Where the fact lies, or the state in which it was already so.
+    pub position: Position,
+    /// When the fact was decided; `None`: it was already so.
+    pub at: Option<Timestamp>,
+    /// What the caller wanted to know of the state afterwards.
+    pub seen: T,
+}
+
+/// Why a command has no answer of its aggregate's.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError<R> {
+    #[error(transparent)]
+    Rejected(R),
+    /// Too many others were faster; nothing was appended.
+    #[error("the aggregate is changing too fast")]
+    Conflict,
+    /// The fact may be in the log, now or later.
+    #[error("the outcome is unknown")]
+    OutcomeUnknown(#[source] LogError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl<A: Aggregate> Handler<A> {
+    pub fn new(log: EventLog, clock: Clock, ids: Ids, cache_bytes: u64) -> Self {
+        let cache = Arc::new(Cache::new(log.clone(), cache_bytes));
+        Self { log, clock, ids, cache }
+    }
+
+    /// Handles a command. `see` looks at the state in which it ended.
+    ///
+    /// # Errors
+    /// See [`HandleError`].
+    #[tracing::instrument(name = "command.handle", skip_all, fields(aggregate = %id))]
+    pub async fn handle<T>(
+        &self,
+        id: Id,
+        by: UserId,
+        command: &A::Command,
+        see: impl Fn(&A) -> T,
+    ) -> Result<Handled<T>, HandleError<A::Rejection>> {
+        let cell = self.cache.cell(id);
+        let mut slot = cell.lock().await;
+        for attempt in 0..ATTEMPTS {
+            let known = match slot.take() {
+                Some(known) => known,
+                None => self.load(id).await?,
+            };
+            let known = slot.insert(known);
+            match known.state.decide(command) {
+                Ok(Some(event)) => match self.append(id, by, known, event).await {
+                    Ok(at) => {
+                        let handled = Handled { position: self.position(id, known), at: Some(at), seen: see(&known.state) };
+                        self.cache.changed(id, &cell, known);
+                        return Ok(handled);
+                    }
+                    Err(AppendError::Conflict) => self.catch_up(id, &mut slot).await?,
+                    Err(AppendError::OutcomeUnknown(source)) => {
+                        *slot = None;
+                        return Err(HandleError::OutcomeUnknown(source));
+                    }
+                    Err(AppendError::Log(error)) => return Err(error.into()),
+                },
+                unchanged => {
+                    if self.log.last_sequence(id).await? == known.sequence {
+                        unchanged.map_err(HandleError::Rejected)?;
+                        return Ok(Handled { position: self.position(id, known), at: None, seen: see(&known.state) });
+                    }
+                    self.catch_up(id, &mut slot).await?;
+                    continue;
+                }
+            }
+            pause(attempt, self.ids.next().as_u128()).await;
+        }
+        Err(HandleError::Conflict)
+    }
+
+    /// Looks at the newest state, as the log's leader confirms it.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn look<T>(&self, id: Id, see: impl Fn(&A) -> T) -> Result<(Position, T), LogError> {
+        let cell = self.cache.cell(id);
+        let mut slot = cell.lock().await;
+        if slot.is_none() {
+            *slot = Some(self.load(id).await?);
+        } else {
+            self.catch_up(id, &mut slot).await?;
+        }
+        let known = slot.as_ref().expect("loaded above");
+        Ok((self.position(id, known), see(&known.state)))
+    }
+
+    /// Looks at the state that this node knows, which may be behind the log.
+    ///
+    /// # Errors
+    /// When it has to be loaded and NATS does not answer.
+    pub async fn glance<T>(&self, id: Id, see: impl Fn(&A) -> T) -> Result<T, LogError> {
+        let cell = self.cache.cell(id);
+        let mut slot = cell.lock().await;
+        if slot.is_none() {
+            *slot = Some(self.load(id).await?);
+        }
+        Ok(see(&slot.as_ref().expect("loaded above").state))
+    }
+
+    async fn append(&self, id: Id, by: UserId, known: &mut Known<A>, event: A::Event) -> Result<Timestamp, AppendError> {
+        let (event_id, at) = (EventId::from_uuid(self.ids.next()), self.clock.now());
+        let draft = Draft { aggregate: id, id: event_id, by: Some(by), at, event: event.clone().into() };
+        let position = self.log.append(&draft, Some(known.sequence)).await?;
+        known.evolve(event_id, Fact { sequence: position.sequence, by: Some(by), at, event: &event });
+        Ok(at)
+    }
+
+    async fn load(&self, id: Id) -> Result<Known<A>, LogError> {
+        if let Some(Snapshot { sequence, event_id, state }) = self.log.snapshot(id, A::SHAPE).await? {
+            let mut slot = Some(Known { sequence, event_id: Some(event_id), state, unkept: 0 });
+            self.catch_up(id, &mut slot).await?;
+            if let Some(known) = slot {
+                return Ok(known);
+            }
+        }
+        let mut known = Known::default();
+        if let History::Since(facts) = self.log.history(id, None).await? {
+            known.extend(&facts);
+        }
+        Ok(known)
+    }
+
+    /// Brings a state up to the log; a state of another history is dropped, to be loaded anew.
+    async fn catch_up(&self, id: Id, slot: &mut Option<Known<A>>) -> Result<(), LogError> {
+        let Some(known) = slot.as_mut() else { return Ok(()) };
+        match self.log.history(id, known.last()).await? {
+            History::Since(facts) => known.extend(&facts),
+            History::Foreign => {
+                tracing::warn!(aggregate = %id, sequence = known.sequence, "the log holds another history than this state");
+                *slot = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn position(&self, id: Id, known: &Known<A>) -> Position {
+        Position { partition: self.log.names().partition_of(id), sequence: known.sequence }
+    }
+}
+
+impl<A: Aggregate> Clone for Handler<A> {
+    fn clone(&self) -> Self {
+        let Self { log, clock, ids, cache } = self;
+        Self { log: log.clone(), clock: clock.clone(), ids: ids.clone(), cache: Arc::clone(cache) }
+    }
+}
+
+/// Waits longer after each conflict, by chance, so that nodes do not step on each other again.
+async fn pause(attempt: u32, chance: u128) {
+    let longest = (1_u64 << attempt.min(6)).min(LONGEST_PAUSE_MS);
+    let milliseconds = u64::try_from(chance % u128::from(longest + 1)).unwrap_or(longest);
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
+

@@ -1,0 +1,146 @@
+//! The states that a node holds, bounded by their size. Writers of one
+//! aggregate queue on its cell. A state is kept as a snapshot every so many
+//! events and when it leaves the cache changed.
+
+use crate::decider::{Aggregate, Fact};
+use events::{
+    Aggregate as Id, Envelope, EventId, EventLog,
+    log::Snapshot,
+};
+use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter, sync};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::{Mutex, mpsc};
+
+/// A snapshot is due after that many events.
+const SNAPSHOT_EVERY: u64 = 64;
+/// Snapshots that wait to be kept; one more is left out, as all are optional.
+const WAITING: usize = 256;
+
+/// A state and the event that it ends with.
+#[derive(Clone)]
+pub(super) struct Known<A> {
+    pub(super) sequence: u64,
+    pub(super) event_id: Option<EventId>,
+    pub(super) state: A,
+    /// How many events came after the newest snapshot.
+    pub(super) unkept: u64,
+}
+
+/// One aggregate's place in the cache. `None`: not loaded.
+pub(super) struct Cell<A> {
+    known: Mutex<Option<Known<A>>>,
+    weight: AtomicU64,
+}
+
+pub(super) struct Cache<A: Aggregate> {
+    cells: sync::Cache<Id, Arc<Cell<A>>, Weight, DefaultHashBuilder, Evicted<A>>,
+    due: mpsc::Sender<(Id, Known<A>)>,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+#[derive(Clone)]
+struct Evicted<A>(mpsc::Sender<(Id, Known<A>)>);
+
+impl<A: Aggregate> Cache<A> {
+    #[expect(clippy::disallowed_methods, reason = "the task ends with the cache, whose sender it listens to")]
+    pub(super) fn new(log: EventLog, bytes: u64) -> Self {
+        let (due, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(keep(log, waiting));
+        let expected = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).max(64);
+        let cells = sync::Cache::with(expected, bytes, Weight, DefaultHashBuilder::default(), Evicted(due.clone()));
+        Self { cells, due }
+    }
+
+    pub(super) fn cell(&self, id: Id) -> Arc<Cell<A>> {
+        let empty = || Ok::<_, std::convert::Infallible>(Arc::new(Cell::default()));
+        match self.cells.get_or_insert_with(&id, empty) {
+            Ok(cell) => cell,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Notes that a state has grown: weighs it anew, and keeps a snapshot when one is due.
+    pub(super) fn changed(&self, id: Id, cell: &Arc<Cell<A>>, known: &mut Known<A>) {
+        let weight = known.state.weight() as u64;
+        if cell.weight.swap(weight, Ordering::Relaxed).abs_diff(weight) > 0 {
+            self.cells.insert(id, Arc::clone(cell));
+        }
+        if known.unkept >= SNAPSHOT_EVERY && self.due.try_send((id, known.clone())).is_ok() {
+            known.unkept = 0;
+        }
+    }
+}
+
+async fn keep<A: Aggregate>(log: EventLog, mut waiting: mpsc::Receiver<(Id, Known<A>)>) {
+    while let Some((id, Known { sequence, event_id, state, .. })) = waiting.recv().await {
+        let Some(event_id) = event_id else { continue };
+        if let Err(error) = log.keep_snapshot(id, A::SHAPE, &Snapshot { sequence, event_id, state }).await {
+            tracing::debug!(aggregate = %id, %error, "a snapshot was not kept");
+        }
+    }
+}
+
+impl<A: Aggregate> Known<A> {
+    pub(super) fn last(&self) -> Option<(u64, EventId)> {
+        self.event_id.map(|event_id| (self.sequence, event_id))
+    }
+
+    pub(super) fn evolve(&mut self, event_id: EventId, fact: Fact<'_, A::Event>) {
+        self.sequence = fact.sequence;
+        self.state.evolve(fact);
+        self.event_id = Some(event_id);
+        self.unkept += 1;
+    }
+
+    pub(super) fn extend(&mut self, facts: &[Arc<Envelope>]) {
+        for envelope in facts {
+            let Some(event) = A::own(&envelope.event) else { continue };
+            let Envelope { position, by, at, .. } = **envelope;
+            self.evolve(envelope.id, Fact { sequence: position.sequence, by, at, event });
+        }
+    }
+}
+
+impl<A: Default> Default for Known<A> {
+    fn default() -> Self {
+        Self { sequence: 0, event_id: None, state: A::default(), unkept: 0 }
+    }
+}
+
+impl<A> Cell<A> {
+    pub(super) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Option<Known<A>>> {
+        self.known.lock().await
+    }
+}
+
+impl<A> Default for Cell<A> {
+    fn default() -> Self {
+        Self { known: Mutex::new(None), weight: AtomicU64::new(0) }
+    }
+}
+
+impl<A> Weighter<Id, Arc<Cell<A>>> for Weight {
+    fn weight(&self, _: &Id, cell: &Arc<Cell<A>>) -> u64 {
+        256 + cell.weight.load(Ordering::Relaxed)
+    }
+}
+
+impl<A: Aggregate> Lifecycle<Id, Arc<Cell<A>>> for Evicted<A> {
+    type RequestState = ();
+
+    fn begin_request(&self) {}
+
+    fn on_evict(&self, (): &mut (), id: Id, cell: Arc<Cell<A>>) {
+        // A cell that is in use is about to change; its user keeps what it knows or loads it again.
+        let Ok(mut slot) = cell.known.try_lock() else { return };
+        if let Some(known) = slot.take().filter(|known| known.unkept > 0) {
+            // Full: the snapshot is left out.
+            self.0.try_send((id, known)).ok();
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Intent to fact: pure deciders, the load-decide-append handler around them,
+//! and accounts. Knows the log, and neither views nor sockets.
+//!
+//! To add a command: a variant in the aggregate's `Command`, its rule in
+//! `decide`, its event's effect in `evolve`, a row in the aggregate's `tests`.
+
+pub mod accounts;
+pub mod decider;
+pub mod handler;
+pub mod receipts;
+#[cfg(test)]
+mod spec;
+pub mod thread;
+pub mod threads;
+pub mod user;
+
+pub use accounts::Accounts;
+pub use decider::{Decider, Fact};
+pub use threads::Threads;

@@ -1,0 +1,102 @@
+//! Receipts commute, so they need no expectation and come coalesced: one fact
+//! for a partition and a quarter of a second, however many people read.
+
+use events::{
+    Aggregate, Clock, EventId, EventLog, Ids, Position, ThreadId, UserId,
+    envelope::Draft,
+    event::{Number, Receipt, ReceiptEvent},
+    log::{AppendError, LogError},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
+
+/// How long receipts are collected.
+const WINDOW: Duration = Duration::from_millis(250);
+/// The most receipts in one fact: about 64 KiB.
+const MOST: usize = 500;
+const WAITING: usize = 4_096;
+
+type Answer = oneshot::Sender<Result<Position, Arc<AppendError>>>;
+
+/// Where watermarks are handed in. Cheap to clone.
+#[derive(Clone)]
+pub struct Receipts {
+    log: EventLog,
+    partitions: Arc<[mpsc::Sender<(Receipt, Answer)>]>,
+}
+
+impl Receipts {
+    /// Starts a collector for each partition; they end with the last clone.
+    #[expect(clippy::disallowed_methods, reason = "the collectors end with the senders they listen to")]
+    pub(crate) fn start(log: EventLog, clock: Clock, ids: Ids) -> Self {
+        let start = |partition| {
+            let (sender, waiting) = mpsc::channel(WAITING);
+            let collector = Collector { log: log.clone(), clock: clock.clone(), ids: ids.clone(), waiting };
+            tokio::spawn(collector.run(Aggregate::Receipts(partition)));
+            sender
+        };
+        let partitions = log.names().partitions().map(start).collect();
+        Self { log, partitions }
+    }
+
+    /// Hands watermarks in and waits until they are in the log.
+    pub(crate) async fn advance(&self, receipt: Receipt) -> Result<Position, LogError> {
+        let partition = self.log.names().partition(receipt.thread_id.uuid());
+        let (answer, answered) = oneshot::channel();
+        let ended = || LogError::Unavailable("receipts are not collected any more".into());
+        self.partitions[usize::from(partition.0)].send((receipt, answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?.map_err(|error| LogError::Unavailable(error.into()))
+    }
+}
+
+struct Collector {
+    log: EventLog,
+    clock: Clock,
+    ids: Ids,
+    waiting: mpsc::Receiver<(Receipt, Answer)>,
+}
+
+impl Collector {
+    async fn run(mut self, aggregate: Aggregate) {
+        let mut collected = Vec::with_capacity(MOST);
+        while let Some(first) = self.waiting.recv().await {
+            collected.push(first);
+            sleep(WINDOW).await;
+            while collected.len() < MOST {
+                let Ok(next) = self.waiting.try_recv() else { break };
+                collected.push(next);
+            }
+            let (receipts, answers): (Vec<_>, Vec<_>) = collected.drain(..).unzip();
+            let outcome = self.append(aggregate, coalesce(receipts)).await.map_err(Arc::new);
+            for answer in answers {
+                // Who asked may have gone.
+                answer.send(outcome.clone()).ok();
+            }
+        }
+    }
+
+    async fn append(&self, aggregate: Aggregate, receipts: Vec<Receipt>) -> Result<Position, AppendError> {
+        let draft = Draft {
+            aggregate,
+            id: EventId::from_uuid(self.ids.next()),
+            by: None,
+            at: self.clock.now(),
+            event: ReceiptEvent::ReceiptsAdvanced { receipts }.into(),
+        };
+        self.log.append(&draft, None).await
+    }
+}
+
+/// One receipt for each person and thread, at the furthest of their watermarks.
+fn coalesce(receipts: Vec<Receipt>) -> Vec<Receipt> {
+    let mut furthest: BTreeMap<(ThreadId, UserId), (Number, Number)> = BTreeMap::new();
+    for Receipt { thread_id, user_id, delivered, read } in receipts {
+        let watermarks = furthest.entry((thread_id, user_id)).or_default();
+        *watermarks = (watermarks.0.max(delivered), watermarks.1.max(read));
+    }
+    let receipt = |((thread_id, user_id), (delivered, read))| Receipt { thread_id, user_id, delivered, read };
+    furthest.into_iter().map(receipt).collect()
+}

@@ -1,0 +1,196 @@
+use super::{Command, Content, Rejection, Send, Thread, sends::REMEMBERED};
+use crate::{
+    decider::Aggregate,
+    spec::{Given, given},
+};
+use events::{MessageKey, Text, ThreadEvent, UserId, event::Number};
+use proptest::prelude::*;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+const ADA: UserId = UserId::from_uuid(Uuid::from_u128(10));
+const BOB: UserId = UserId::from_uuid(Uuid::from_u128(11));
+const EVE: UserId = UserId::from_uuid(Uuid::from_u128(12));
+
+fn key(number: u32) -> MessageKey {
+    MessageKey::from_uuid(Uuid::from_u128(u128::from(number)))
+}
+
+fn opened() -> (UserId, ThreadEvent) {
+    (ADA, ThreadEvent::DirectOpened { peer: BOB })
+}
+
+fn send(by: UserId, number: u32, body: &str) -> Send {
+    let content = Content::of(key(number), body, None);
+    Send { by, key: key(number), body: Text::new(body), content, reply_to: None, opens: None, absent_as_of: None }
+}
+
+fn sent(number: Number, sent: &Send) -> ThreadEvent {
+    ThreadEvent::MessageSent {
+        number,
+        key: sent.key,
+        body: sent.body.clone(),
+        reply_to: sent.reply_to,
+        opens: sent.opens,
+    }
+}
+
+/// A thread in which so many messages were sent that the first is forgotten.
+fn busy() -> Given<Thread> {
+    let mut thread = given::<Thread>([opened()]);
+    for number in 1..=u32::try_from(REMEMBERED).unwrap() + 1 {
+        thread.handle(ADA, &Command::Send(send(ADA, number * 10, "x"))).unwrap().unwrap();
+    }
+    thread
+}
+
+#[test]
+fn a_direct_thread_opens_once() {
+    let open = |by, peer| Command::OpenDirect { by, peer };
+    given::<Thread>([]).when(&open(ADA, BOB)).then(ADA, opened().1).when(&open(BOB, ADA)).then_nothing();
+}
+
+#[test]
+fn the_first_message_opens_the_thread_in_the_same_fact() {
+    let first = Send { opens: Some(BOB), ..send(ADA, 1, "hi") };
+    let answer = Send { opens: Some(ADA), ..send(BOB, 2, "hello") };
+    given::<Thread>([])
+        .when(&Command::Send(first.clone()))
+        .then(ADA, sent(1, &first))
+        .when(&Command::Send(answer.clone()))
+        .then(BOB, sent(2, &Send { opens: None, ..answer }));
+}
+
+#[test]
+fn numbers_count_from_one_without_gaps() {
+    let (first, second) = (send(ADA, 1, "one"), send(BOB, 2, "two"));
+    given::<Thread>([opened()])
+        .when(&Command::Send(first.clone()))
+        .then(ADA, sent(1, &first))
+        .when(&Command::Send(second.clone()))
+        .then(BOB, sent(2, &second));
+}
+
+#[test]
+fn nobody_else_can_send() {
+    given::<Thread>([opened()]).when(&Command::Send(send(EVE, 1, "let me in"))).then_rejected(Rejection::NotAMember);
+    given::<Thread>([]).when(&Command::Send(send(ADA, 1, "into nothing"))).then_rejected(Rejection::NotAMember);
+    let opens = Send { opens: Some(BOB), ..send(EVE, 1, "let me in") };
+    given::<Thread>([opened()]).when(&Command::Send(opens)).then_rejected(Rejection::NotAMember);
+}
+
+#[test]
+fn a_reply_names_a_message_that_is_there() {
+    let first = send(ADA, 1, "one");
+    let reply = |number| Send { reply_to: Some(number), ..send(BOB, 2, "two") };
+    let thread = || given::<Thread>([opened(), (ADA, sent(1, &first))]);
+    thread().when(&Command::Send(reply(1))).then(BOB, sent(2, &reply(1)));
+    thread().when(&Command::Send(reply(2))).then_rejected(Rejection::NoSuchMessage);
+    thread().when(&Command::Send(reply(0))).then_rejected(Rejection::NoSuchMessage);
+}
+
+#[test]
+fn the_same_key_again_adds_nothing_and_remembers_its_first_answer() {
+    let first = send(ADA, 1, "one");
+    let thread = given::<Thread>([opened(), (ADA, sent(1, &first))]).when(&Command::Send(first)).then_nothing();
+    let repeated = thread.state.repeated(ADA, key(1)).unwrap();
+    assert_eq!((repeated.number, repeated.sequence), (1, 2));
+    assert_eq!(thread.state.repeated(BOB, key(1)), None);
+}
+
+#[test]
+fn the_same_key_for_another_text_or_reply_is_refused() {
+    let first = send(ADA, 1, "one");
+    let thread = || given::<Thread>([opened(), (ADA, sent(1, &first))]);
+    thread().when(&Command::Send(send(ADA, 1, "two"))).then_rejected(Rejection::KeyReused);
+    let content = Content::of(key(1), "one", Some(1));
+    let reply = Send { content, reply_to: Some(1), ..send(ADA, 1, "one") };
+    thread().when(&Command::Send(reply)).then_rejected(Rejection::KeyReused);
+}
+
+#[test]
+fn another_persons_equal_key_is_another_message() {
+    let (hers, his) = (send(ADA, 1, "one"), send(BOB, 1, "one"));
+    given::<Thread>([opened(), (ADA, sent(1, &hers))]).when(&Command::Send(his.clone())).then(BOB, sent(2, &his));
+}
+
+#[test]
+fn an_older_key_is_new_while_the_thread_remembers_all_its_sends() {
+    let (later, earlier) = (send(ADA, 9, "later"), send(ADA, 1, "earlier"));
+    given::<Thread>([opened(), (ADA, sent(1, &later))])
+        .when(&Command::Send(earlier.clone()))
+        .then(ADA, sent(2, &earlier));
+}
+
+#[test]
+fn a_forgotten_key_is_looked_up_as_of_the_oldest_send_that_is_remembered() {
+    // Sequence 1 opened the thread, 2 is the forgotten first message, 3 the oldest remembered.
+    busy().when(&Command::Send(send(ADA, 10, "x"))).then_rejected(Rejection::KeyUnknown { as_of: 3 });
+    busy().when(&Command::Send(send(ADA, 15, "x"))).then_rejected(Rejection::KeyUnknown { as_of: 3 });
+    let stale = Send { absent_as_of: Some(2), ..send(ADA, 15, "x") };
+    busy().when(&Command::Send(stale)).then_rejected(Rejection::KeyUnknown { as_of: 3 });
+    let proven = Send { absent_as_of: Some(3), ..send(ADA, 15, "x") };
+    let last = u32::try_from(REMEMBERED).unwrap() + 1;
+    busy().when(&Command::Send(proven.clone())).then(ADA, sent(last + 1, &proven));
+}
+
+#[test]
+fn a_key_above_the_senders_largest_needs_no_look_up() {
+    let last = u32::try_from(REMEMBERED).unwrap() + 1;
+    let next = send(ADA, 1_000_000, "x");
+    busy().when(&Command::Send(next.clone())).then(ADA, sent(last + 1, &next));
+    let first_of_bob = send(BOB, 1, "x");
+    busy().when(&Command::Send(first_of_bob.clone())).then(BOB, sent(last + 1, &first_of_bob));
+}
+
+#[test]
+fn an_erased_text_is_taken_for_the_same() {
+    let first = ThreadEvent::MessageSent { number: 1, key: key(1), body: Text::ERASED, reply_to: None, opens: None };
+    given::<Thread>([opened(), (ADA, first)]).when(&Command::Send(send(ADA, 1, "whatever"))).then_nothing();
+}
+
+#[test]
+fn the_state_keeps_the_shape_that_its_name_stands_for() {
+    let thread = given::<Thread>([opened(), (ADA, sent(1, &send(ADA, 1, "one")))]);
+    let kept = serde_json::to_string(&thread.state).unwrap();
+    assert_eq!(kept, SHAPE_1);
+    assert_eq!(Thread::SHAPE, "thread.1");
+    assert_eq!(serde_json::from_str::<Thread>(&kept).unwrap(), thread.state);
+}
+
+const SHAPE_1: &str = concat!(
+    r#"{"members":["00000000-0000-0000-0000-00000000000a","00000000-0000-0000-0000-00000000000b"],"#,
+    r#""last_number":1,"sends":{"latest":[["00000000-0000-0000-0000-00000000000a","#,
+    r#""00000000-0000-0000-0000-000000000001",{"number":1,"sequence":2,"#,
+    r#""sent_at":"1970-01-01T00:00:02Z","content":7430082477961203200}]],"#,
+    r#""largest":{"00000000-0000-0000-0000-00000000000a":"00000000-0000-0000-0000-000000000001"},"forgot":false}}"#,
+);
+
+proptest! {
+    /// Whatever people send and send again: one fact for each sender and key, numbered without gaps;
+    /// and a state that was loaded from the facts is the state that decided them.
+    #[test]
+    fn a_retried_send_adds_no_fact_and_replay_equals_live(
+        sends in prop::collection::vec((0..3_u8, 1..40_u32), 1..120),
+    ) {
+        let mut live = given::<Thread>([opened()]);
+        let mut facts = vec![opened()];
+        let mut first_answers = HashMap::new();
+        for (who, number) in sends {
+            let by = [ADA, BOB, EVE][usize::from(who)];
+            let command = send(by, number, "text");
+            match live.handle(by, &Command::Send(command)) {
+                Ok(Some(event)) => {
+                    facts.push((by, event));
+                    let number_of = Number::try_from(facts.len() - 1).unwrap();
+                    prop_assert_eq!(first_answers.insert((by, number), number_of), None);
+                }
+                Ok(None) => {}
+                Err(rejection) => prop_assert_eq!((by, rejection), (EVE, Rejection::NotAMember)),
+            }
+            let answer = live.state.repeated(by, key(number)).map(|repeated| repeated.number);
+            prop_assert_eq!(answer, first_answers.get(&(by, number)).copied());
+        }
+        prop_assert_eq!(given::<Thread>(facts).state, live.state);
+    }
+}

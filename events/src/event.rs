@@ -1,0 +1,106 @@
+//! The facts. **Their names and fields are the storage format**: a shape that
+//! was ever written decodes for ever. A changed shape is a new variant with the
+//! next number in its tag, and a golden sample beside the old ones.
+
+use crate::{MessageKey, SessionId, Text, ThreadId, UserId};
+use serde::{Deserialize, Serialize};
+
+/// A message's number in its thread: 1, 2, 3 … without gaps.
+pub type Number = u32;
+
+/// Any fact, by the kind of aggregate that its subject names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    User(UserEvent),
+    Thread(ThreadEvent),
+    Receipts(ReceiptEvent),
+}
+
+/// What happens to a person's account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum UserEvent {
+    #[serde(rename = "signed_up.1")]
+    SignedUp { username: Text, display_name: Text },
+    /// A log-in. `replaces` is the oldest session, ended because there were too many.
+    #[serde(rename = "session_opened.1")]
+    SessionOpened {
+        session_id: SessionId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<Text>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<SessionId>,
+    },
+    #[serde(rename = "session_revoked.1")]
+    SessionRevoked { session_id: SessionId },
+}
+
+/// What happens in a thread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ThreadEvent {
+    /// Two people have a direct thread: the actor and `peer`.
+    #[serde(rename = "direct_opened.1")]
+    DirectOpened { peer: UserId },
+    /// The actor wrote. `opens` names the peer where this is also the direct thread's opening.
+    #[serde(rename = "message_sent.1")]
+    MessageSent {
+        number: Number,
+        key: MessageKey,
+        body: Text,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply_to: Option<Number>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opens: Option<UserId>,
+    },
+}
+
+/// What people have got and read, coalesced over the threads of one partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ReceiptEvent {
+    #[serde(rename = "receipts_advanced.1")]
+    ReceiptsAdvanced { receipts: Vec<Receipt> },
+}
+
+/// One person's watermarks in one thread: everything up to and including those numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    pub thread_id: ThreadId,
+    pub user_id: UserId,
+    pub delivered: Number,
+    pub read: Number,
+}
+
+impl Event {
+    /// The texts of a fact, in the fixed order by which their seals are numbered.
+    pub(crate) fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::User(UserEvent::SignedUp { username, display_name }) => vec![username, display_name],
+            Self::User(UserEvent::SessionOpened { device, .. }) => device.iter_mut().collect(),
+            Self::Thread(ThreadEvent::MessageSent { body, .. }) => vec![body],
+            Self::User(UserEvent::SessionRevoked { .. })
+            | Self::Thread(ThreadEvent::DirectOpened { .. })
+            | Self::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => Vec::new(),
+        }
+    }
+}
+
+impl From<UserEvent> for Event {
+    fn from(event: UserEvent) -> Self {
+        Self::User(event)
+    }
+}
+
+impl From<ThreadEvent> for Event {
+    fn from(event: ThreadEvent) -> Self {
+        Self::Thread(event)
+    }
+}
+
+impl From<ReceiptEvent> for Event {
+    fn from(event: ReceiptEvent) -> Self {
+        Self::Receipts(event)
+    }
+}

@@ -1,0 +1,176 @@
+//! Every shape ever stored, as the bytes that were stored: what a build writes
+//! today is compared byte by byte, what any build wrote decodes for ever.
+
+use crate::{
+    Aggregate, Event, EventId, MessageKey, Partition, Position, SessionId, Text, ThreadId, UserId,
+    clock::millis,
+    envelope::{Draft, SealedEnvelope},
+    event::{Receipt, ReceiptEvent, ThreadEvent, UserEvent},
+    seal::AuthorKey,
+};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+const ADA: UserId = UserId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_000a));
+const BOB: UserId = UserId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_000b));
+const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001));
+const OLDEST: SessionId = SessionId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002));
+const KEY: MessageKey = MessageKey::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0003));
+
+fn draft(aggregate: Aggregate, by: Option<UserId>, event: impl Into<Event>) -> Draft {
+    let id = EventId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_00ff));
+    Draft { aggregate, id, by, at: millis(1_764_000_000_123), event: event.into() }
+}
+
+fn samples() -> Vec<(&'static str, Draft)> {
+    let (ada, thread) = (Aggregate::User(ADA), Aggregate::Thread(ThreadId::direct(ADA, BOB)));
+    let text = Text::new;
+    vec![
+        (
+            "signed_up.1",
+            draft(ada, Some(ADA), UserEvent::SignedUp { username: text("ada"), display_name: text("Ada L.") }),
+        ),
+        (
+            "session_opened.1",
+            draft(ada, Some(ADA), UserEvent::SessionOpened { session_id: SESSION, device: None, replaces: None }),
+        ),
+        (
+            "session_opened.1.full",
+            draft(
+                ada,
+                Some(ADA),
+                UserEvent::SessionOpened {
+                    session_id: SESSION,
+                    device: Some(text("Ada's telephone")),
+                    replaces: Some(OLDEST),
+                },
+            ),
+        ),
+        ("session_revoked.1", draft(ada, Some(ADA), UserEvent::SessionRevoked { session_id: SESSION })),
+        ("direct_opened.1", draft(thread, Some(ADA), ThreadEvent::DirectOpened { peer: BOB })),
+        (
+            "message_sent.1",
+            draft(
+                thread,
+                Some(ADA),
+                ThreadEvent::MessageSent {
+                    number: 2,
+                    key: KEY,
+                    body: text("Grüße 👋\nfrom Ada"),
+                    reply_to: None,
+                    opens: None,
+                },
+            ),
+        ),
+        (
+            "message_sent.1.full",
+            draft(
+                thread,
+                Some(ADA),
+                ThreadEvent::MessageSent {
+                    number: 1,
+                    key: KEY,
+                    body: text("hello"),
+                    reply_to: Some(1),
+                    opens: Some(BOB),
+                },
+            ),
+        ),
+        (
+            "receipts_advanced.1",
+            draft(
+                Aggregate::Receipts(Partition(1)),
+                None,
+                ReceiptEvent::ReceiptsAdvanced {
+                    receipts: vec![Receipt {
+                        thread_id: ThreadId::direct(ADA, BOB),
+                        user_id: BOB,
+                        delivered: 2,
+                        read: 1,
+                    }],
+                },
+            ),
+        ),
+    ]
+}
+
+fn stored(name: &str) -> (PathBuf, Option<Vec<u8>>) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.json"));
+    let bytes = std::fs::read(&path).ok();
+    (path, bytes)
+}
+
+#[test]
+fn every_shape_is_stored_as_it_always_was_and_decodes() {
+    let key = AuthorKey::new(&[7; 32]);
+    let position = Position { partition: Partition(1), sequence: 42 };
+    for (name, draft) in samples() {
+        let (path, golden) = stored(name);
+        let bytes = draft.encode(Some(&key)).unwrap();
+        let golden = golden.unwrap_or_else(|| panic!("{} is missing: {}", path.display(), String::from_utf8_lossy(&bytes)));
+        assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&golden), "{name}");
+        let decoded = SealedEnvelope::decode(position, draft.aggregate, &golden).unwrap().unseal(Some(&key)).unwrap();
+        assert_eq!(decoded, draft.into_envelope(position), "{name}");
+    }
+}
+
+#[test]
+fn every_golden_file_has_its_sample() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let mut expected: Vec<_> = samples().iter().map(|(name, _)| format!("{name}.json")).collect();
+    files.sort();
+    expected.sort();
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn without_the_authors_key_the_fact_stays_and_the_text_is_gone() {
+    let position = Position { partition: Partition(1), sequence: 42 };
+    for (name, draft) in samples() {
+        let bytes = stored(name).1.unwrap();
+        let mut erased = SealedEnvelope::decode(position, draft.aggregate, &bytes).unwrap().unseal(None).unwrap();
+        assert!(erased.event.texts_mut().iter().all(|text| **text == Text::ERASED), "{name}");
+    }
+}
+
+#[test]
+fn a_text_opens_neither_with_another_key_nor_in_another_thread_nor_under_another_id() {
+    let (key, other) = (AuthorKey::new(&[7; 32]), AuthorKey::new(&[8; 32]));
+    let position = Position { partition: Partition(1), sequence: 42 };
+    let bytes = stored("message_sent.1").1.unwrap();
+    let thread = Aggregate::Thread(ThreadId::direct(ADA, BOB));
+    let elsewhere = Aggregate::Thread(ThreadId::direct(ADA, ADA));
+    let open = |bytes: &[u8], aggregate, key| {
+        SealedEnvelope::decode(position, aggregate, bytes).unwrap().unseal(Some(key)).is_ok()
+    };
+    assert!(open(&bytes, thread, &key));
+    assert!(!open(&bytes, thread, &other));
+    assert!(!open(&bytes, elsewhere, &key));
+    let renamed = String::from_utf8(bytes).unwrap().replace("0000000000ff", "0000000000fe");
+    assert!(!open(renamed.as_bytes(), thread, &key));
+}
+
+#[test]
+fn what_this_build_does_not_know_is_refused_whole() {
+    let position = Position { partition: Partition(1), sequence: 42 };
+    let thread = Aggregate::Thread(ThreadId::direct(ADA, BOB));
+    let known = String::from_utf8(stored("direct_opened.1").1.unwrap()).unwrap();
+    let unknown_type = known.replace("direct_opened.1", "direct_opened.2");
+    let unknown_field = known.replace("\"peer\"", "\"extra\":1,\"peer\"");
+    let unknown_envelope = known.replacen('{', "{\"extra\":1,", 1);
+    for bytes in [unknown_type, unknown_field, unknown_envelope] {
+        assert!(SealedEnvelope::decode(position, thread, bytes.as_bytes()).is_err(), "{bytes}");
+    }
+}
+
+#[test]
+fn readable_text_is_never_stored() {
+    assert!(serde_json::to_string(&Text::new("secret")).is_err());
+    assert!(!format!("{:?}", Text::new("secret")).contains("secret"));
+    let (_, draft) = samples().remove(0);
+    assert!(draft.encode(None).is_err());
+}

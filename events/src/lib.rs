@@ -1,0 +1,33 @@
+//! What can happen, and the log that keeps it: ids, value types, events,
+//! envelopes, subjects, positions; append, load and tail on NATS JetStream.
+//!
+//! The truth of Herald lives here. This crate imports no other room of ours,
+//! and it is the only one that names async-nats.
+
+pub mod clock;
+pub mod envelope;
+pub mod event;
+pub mod id;
+pub mod log;
+pub mod name;
+pub mod position;
+pub mod seal;
+pub mod subject;
+pub mod text;
+
+pub use clock::{Clock, Ids};
+pub use envelope::Envelope;
+pub use event::{Event, ThreadEvent, UserEvent};
+pub use id::{EventId, MessageKey, SessionId, ThreadId, UserId};
+pub use log::EventLog;
+pub use position::{Partition, Position, Vector};
+pub use subject::Aggregate;
+pub use text::Text;
+
+/// A moment in UTC. Events keep milliseconds.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod value_tests;

@@ -1,0 +1,124 @@
+//! One aggregate's facts, newest first along the links that their expectations
+//! left in the log. Every read is answered by the stream's leader.
+
+use super::{EventLog, LogError, decode::Stored};
+use crate::{Aggregate, Envelope, EventId, Position};
+use async_nats::{
+    HeaderMap,
+    header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+    jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind},
+};
+use std::sync::Arc;
+
+/// What lies after a known event of an aggregate.
+#[derive(Debug)]
+pub enum History {
+    /// The facts since then, oldest first; none where that event is the newest.
+    Since(Vec<Arc<Envelope>>),
+    /// The log does not hold that event: whoever knows it knows another history.
+    Foreign,
+}
+
+/// A stored message and the sequence of the aggregate's previous one (0: it is the first).
+struct Linked {
+    stored: Stored,
+    previous: u64,
+}
+
+impl EventLog {
+    /// The facts of an aggregate after one that the caller knows, or all of them.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or a fact cannot be read.
+    pub async fn history(&self, aggregate: Aggregate, known: Option<(u64, EventId)>) -> Result<History, LogError> {
+        let (floor, id) = known.map_or((0, None), |(sequence, id)| (sequence, Some(id)));
+        let Some(newest_first) = self.walk(aggregate, floor).await? else { return Ok(History::Foreign) };
+        let position = Position { partition: self.names().partition_of(aggregate), sequence: floor };
+        if self.event_id_at(position).await? != id {
+            return Ok(History::Foreign);
+        }
+        self.oldest_first(newest_first).await.map(History::Since)
+    }
+
+    /// The facts of an aggregate above a sequence at which one of its facts lies (or 0).
+    pub(super) async fn history_above(&self, aggregate: Aggregate, floor: u64) -> Result<History, LogError> {
+        match self.walk(aggregate, floor).await? {
+            Some(newest_first) => self.oldest_first(newest_first).await.map(History::Since),
+            None => Ok(History::Foreign),
+        }
+    }
+
+    /// Back along the links; `None` where they do not lead to that sequence.
+    async fn walk(&self, aggregate: Aggregate, floor: u64) -> Result<Option<Vec<Stored>>, LogError> {
+        let mut newest_first = Vec::new();
+        let mut next = self.last(aggregate).await?;
+        let mut reached = next.as_ref().map_or(0, |linked| linked.stored.position.sequence);
+        while reached > floor {
+            let Some(linked) = next else { return Ok(None) };
+            newest_first.push(linked.stored);
+            reached = linked.previous;
+            next = if reached > floor { self.at(aggregate, reached).await? } else { None };
+        }
+        Ok((reached == floor).then_some(newest_first))
+    }
+
+    async fn oldest_first(&self, mut newest_first: Vec<Stored>) -> Result<Vec<Arc<Envelope>>, LogError> {
+        newest_first.reverse();
+        self.decode(&newest_first).await
+    }
+
+    /// The sequence of an aggregate's newest fact; 0 where there is none.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn last_sequence(&self, aggregate: Aggregate) -> Result<u64, LogError> {
+        Ok(self.last(aggregate).await?.map_or(0, |linked| linked.stored.position.sequence))
+    }
+
+    /// The id of the event at a position; `None` where the log holds none.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or the event cannot be read.
+    pub async fn event_id_at(&self, position: Position) -> Result<Option<EventId>, LogError> {
+        if position.sequence == 0 {
+            return Ok(None);
+        }
+        let message = match self.stream(position.partition).get_raw_message(position.sequence).await {
+            Ok(message) => message,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let stored = Stored { subject: message.subject, position, payload: message.payload };
+        Ok(self.decode(&[stored]).await?.first().map(|envelope| envelope.id))
+    }
+
+    async fn last(&self, aggregate: Aggregate) -> Result<Option<Linked>, LogError> {
+        let subject = self.names().subject(aggregate);
+        match self.stream_of(aggregate).get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => Ok(Some(self.linked(aggregate, message))),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn at(&self, aggregate: Aggregate, sequence: u64) -> Result<Option<Linked>, LogError> {
+        match self.stream_of(aggregate).get_raw_message(sequence).await {
+            Ok(message) => Ok(Some(self.linked(aggregate, message))),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn linked(&self, aggregate: Aggregate, message: async_nats::jetstream::message::StreamMessage) -> Linked {
+        let position = Position { partition: self.names().partition_of(aggregate), sequence: message.sequence };
+        let previous = previous(&message.headers);
+        Linked { stored: Stored { subject: message.subject, position, payload: message.payload }, previous }
+    }
+}
+
+fn previous(headers: &HeaderMap) -> u64 {
+    headers
+        .get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE)
+        .and_then(|sequence| sequence.as_str().parse().ok())
+        .unwrap_or(0)
+}

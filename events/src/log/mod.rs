@@ -1,0 +1,147 @@
+//! The log on JetStream: the one door through which facts enter (append) and
+//! leave (load, subscribe), and the buckets beside it. What NATS answers is
+//! turned into the log's own terms here and nowhere else.
+
+mod announce;
+mod append;
+mod bucket;
+mod decode;
+mod error;
+mod history;
+mod keyring;
+mod reader;
+mod snapshot;
+mod subscription;
+mod topology;
+
+pub use announce::Announcements;
+pub use append::AppendError;
+pub use bucket::{Bucket, BucketError, Claim, Entry, Partitioned};
+pub use error::LogError;
+pub use history::History;
+pub use snapshot::Snapshot;
+pub use subscription::Subscription;
+pub use topology::{Durability, OpenError, Options};
+
+use crate::{Aggregate, Partition, Timestamp, Vector, subject::Names};
+use async_nats::jetstream::{Context, stream::Stream};
+use keyring::Keyring;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use subscription::Shared;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+/// How long a publish waits for its acknowledgement, and a request for its answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A deployment's log. Clones share everything.
+#[derive(Clone)]
+pub struct EventLog(Arc<Inner>);
+
+struct Inner {
+    client: async_nats::Client,
+    context: Context,
+    names: Names,
+    epoch: Uuid,
+    durability: Durability,
+    streams: Vec<Stream>,
+    keyring: Keyring,
+    snapshots: Partitioned,
+    shared: Vec<OnceLock<Shared>>,
+    stopped: CancellationToken,
+    _stop: DropGuard,
+}
+
+impl EventLog {
+    pub fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    /// Random at the log's creation: another epoch means another history.
+    pub fn epoch(&self) -> Uuid {
+        self.0.epoch
+    }
+
+    pub fn durability(&self) -> Durability {
+        self.0.durability
+    }
+
+    /// The last sequence of every partition.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn end(&self) -> Result<Vector, LogError> {
+        let mut end = Vector::default();
+        for (partition, stream) in self.0.names.partitions().zip(&self.0.streams) {
+            end.set(partition, stream.get_info().await?.state.last_sequence);
+        }
+        Ok(end)
+    }
+
+    /// The sequence after which lies all that was appended at or after a moment.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn sequence_before(&self, partition: Partition, moment: Timestamp) -> Result<u64, LogError> {
+        reader::sequence_before(self.stream(partition), moment).await
+    }
+
+    /// All facts of a partition after a sequence, in order and without gaps, from now on.
+    pub fn subscribe(&self, partition: Partition, after: u64) -> Subscription {
+        let shared = self.0.shared[usize::from(partition.0)].get_or_init(|| Shared::start(self.weak(), partition));
+        Subscription::new(self.clone(), partition, after, shared.clone())
+    }
+
+    /// How long the node's tails have heard nothing from NATS, not even a heartbeat: the worst of them.
+    pub fn silent_for(&self) -> Duration {
+        self.0.shared.iter().filter_map(OnceLock::get).map(Shared::silent_for).max().unwrap_or_default()
+    }
+
+    /// Opens a small bucket, creating it where it does not exist.
+    ///
+    /// # Errors
+    /// When NATS does not answer or refuses.
+    pub async fn bucket(&self, kind: &str) -> Result<Bucket, BucketError> {
+        Bucket::open(&self.0.context, self.0.names.bucket(kind), self.0.durability).await
+    }
+
+    /// Opens a kind of bucket that grows with the users, one for each partition.
+    ///
+    /// # Errors
+    /// When NATS does not answer or refuses.
+    pub async fn partitioned_bucket(&self, kind: &str) -> Result<Partitioned, BucketError> {
+        Partitioned::open(&self.0.context, &self.0.names, kind, self.0.durability).await
+    }
+
+    pub fn keyring(&self) -> &Keyring {
+        &self.0.keyring
+    }
+
+    fn stream(&self, partition: Partition) -> &Stream {
+        &self.0.streams[usize::from(partition.0)]
+    }
+
+    fn stream_of(&self, aggregate: Aggregate) -> &Stream {
+        self.stream(self.0.names.partition_of(aggregate))
+    }
+
+    fn weak(&self) -> WeakLog {
+        WeakLog { inner: Arc::downgrade(&self.0), stopped: self.0.stopped.clone() }
+    }
+}
+
+/// What the tails hold: a log that is dropped by all others ends them.
+#[derive(Clone)]
+struct WeakLog {
+    inner: std::sync::Weak<Inner>,
+    stopped: CancellationToken,
+}
+
+impl WeakLog {
+    fn upgrade(&self) -> Option<EventLog> {
+        self.inner.upgrade().map(EventLog)
+    }
+}

@@ -1,0 +1,258 @@
+//! Opening a log: its partitions and epoch are created once and checked at
+//! every start, and so is the durability that its operator asked for.
+
+use super::{ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, Partitioned, keyring::Keyring};
+use crate::{Ids, subject::Names};
+use async_nats::jetstream::{
+    Context,
+    context::{ContextBuilder, CreateStreamError},
+    stream::{self, Compression, DiscardPolicy, RetentionPolicy, StorageType},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const DEFAULT_PARTITIONS: u16 = 4;
+const MAX_PARTITIONS: u16 = 1_024;
+const REPLICAS: usize = 3;
+const TOPOLOGY: &str = "LOG";
+
+/// What an acknowledged append has survived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// It is on the disk: NATS syncs before it acknowledges.
+    Fsync,
+    /// A quorum of three NATS nodes has it.
+    Replicated,
+    /// One NATS node has it in memory. For load tests and for trying.
+    Unsynced,
+}
+
+/// Where a log is and what is expected of it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub nats_url: String,
+    /// NATS' monitoring address, from which `fsync` is read back: `http://host:port`.
+    pub monitor_url: Option<String>,
+    /// Keeps deployments apart on one NATS; empty, or letters and digits.
+    pub prefix: String,
+    /// The number of partitions of a new log; of an existing one, what it must have.
+    pub partitions: Option<u16>,
+    pub durability: Durability,
+    /// The most bytes that one partition may hold; appends beyond it are refused.
+    pub max_bytes: i64,
+}
+
+/// Why a log was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("NATS at {url} does not answer: is it running, and is the address right?")]
+    Connect { url: String, source: async_nats::ConnectError },
+    #[error("the log has {there} partitions, not {asked}: their number is fixed when it is created")]
+    Partitions { there: u16, asked: u16 },
+    #[error("a log has 1 to {MAX_PARTITIONS} partitions, not {0}")]
+    PartitionsRange(u16),
+    #[error("a prefix has letters and digits only")]
+    Prefix,
+    #[error("durability `{asked}` was asked for, but {found}")]
+    Durability { asked: Durability, found: String },
+    #[error("the stream {stream} exists with another {what} than a log needs")]
+    Stream { stream: String, what: &'static str },
+    #[error("NATS did not create the stream {stream}")]
+    CreateStream { stream: String, source: CreateStreamError },
+    #[error("the log's own record of its partitions cannot be read")]
+    Record(#[source] serde_json::Error),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Topology {
+    epoch: Uuid,
+    partitions: u16,
+}
+
+impl EventLog {
+    /// Connects, creates what a new log needs, and checks what an existing one has.
+    ///
+    /// # Errors
+    /// When NATS cannot be reached, or is not what the options ask for.
+    pub async fn open(options: &Options, ids: &Ids) -> Result<Self, OpenError> {
+        if !options.prefix.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(OpenError::Prefix);
+        }
+        if let Some(asked) = options.partitions.filter(|asked| !(1..=MAX_PARTITIONS).contains(asked)) {
+            return Err(OpenError::PartitionsRange(asked));
+        }
+        let url = &options.nats_url;
+        let connect = async_nats::ConnectOptions::new()
+            .name("herald")
+            .reconnect_delay_callback(|attempts| Duration::from_millis(if attempts < 20 { 50 } else { 500 }))
+            .client_capacity(16_384)
+            .connect(url);
+        let client = connect.await.map_err(|source| OpenError::Connect { url: url.clone(), source })?;
+        let context = ContextBuilder::new()
+            .timeout(ANSWER_TIMEOUT)
+            .ack_timeout(ANSWER_TIMEOUT)
+            .max_ack_inflight(65_536)
+            .backpressure_on_inflight(true)
+            .build(client.clone());
+        check_sync(options).await?;
+
+        // The names of the undivided buckets do not depend on the number of partitions.
+        let undivided = Names::new(&options.prefix, 1);
+        let bucket = Bucket::open(&context, undivided.bucket(TOPOLOGY), options.durability).await?;
+        let topology = claim_topology(&bucket, options, ids).await?;
+        let names = Names::new(&options.prefix, topology.partitions);
+        let mut streams = Vec::new();
+        for partition in names.partitions() {
+            let subjects = names.partition_subjects(partition);
+            streams.push(open_stream(&context, names.stream(partition), subjects, options).await?);
+        }
+        let keys = Partitioned::open(&context, &names, "KEYS", options.durability).await?;
+        let snapshots = Partitioned::open(&context, &names, "SNAPSHOTS", options.durability).await?;
+        let stopped = CancellationToken::new();
+        tracing::info!(partitions = topology.partitions, epoch = %topology.epoch, durability = %options.durability, "log open");
+        Ok(Self(Arc::new(Inner {
+            client,
+            context,
+            keyring: Keyring::new(names.clone(), keys),
+            snapshots,
+            shared: names.partitions().map(|_| OnceLock::new()).collect(),
+            names,
+            epoch: topology.epoch,
+            durability: options.durability,
+            streams,
+            _stop: stopped.clone().drop_guard(),
+            stopped,
+        })))
+    }
+}
+
+async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result<Topology, OpenError> {
+    let asked = options.partitions;
+    let proposed = Topology { epoch: ids.next(), partitions: asked.unwrap_or(DEFAULT_PARTITIONS) };
+    let record = serde_json::to_vec(&proposed).expect("a topology is plain data");
+    let topology = match bucket.create("topology", record.into()).await? {
+        Claim::Ours(_) => proposed,
+        Claim::Theirs(entry) => serde_json::from_slice(&entry.value).map_err(OpenError::Record)?,
+    };
+    match asked {
+        Some(asked) if asked != topology.partitions => {
+            Err(OpenError::Partitions { there: topology.partitions, asked })
+        }
+        Some(_) | None => Ok(topology),
+    }
+}
+
+async fn open_stream(
+    context: &Context,
+    name: String,
+    subjects: String,
+    options: &Options,
+) -> Result<stream::Stream, OpenError> {
+    let wanted = stream::Config {
+        name: name.clone(),
+        subjects: vec![subjects],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        compression: Some(Compression::S2),
+        discard: DiscardPolicy::New,
+        max_bytes: options.max_bytes,
+        deny_delete: true,
+        deny_purge: true,
+        num_replicas: options.durability.replicas(),
+        ..stream::Config::default()
+    };
+    let stream = context
+        .get_or_create_stream(wanted.clone())
+        .await
+        .map_err(|source| OpenError::CreateStream { stream: name.clone(), source })?;
+    let found = &stream.cached_info().config;
+    let differs = [
+        ("set of subjects", found.subjects != wanted.subjects),
+        ("storage", found.storage != wanted.storage),
+        ("retention", found.retention != wanted.retention || found.discard != wanted.discard),
+        ("protection against deletion", !found.deny_delete || !found.deny_purge),
+    ];
+    if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+        return Err(OpenError::Stream { stream: name, what });
+    }
+    if options.durability == Durability::Replicated && found.num_replicas < REPLICAS {
+        let found = format!("the stream {name} has {} replica", found.num_replicas);
+        return Err(OpenError::Durability { asked: options.durability, found });
+    }
+    Ok(stream)
+}
+
+/// `fsync` is a setting of the server: only its monitoring tells whether it is in force.
+async fn check_sync(options: &Options) -> Result<(), OpenError> {
+    if options.durability != Durability::Fsync {
+        return Ok(());
+    }
+    let refuse = |found: &str| OpenError::Durability { asked: options.durability, found: found.to_owned() };
+    let Some(url) = &options.monitor_url else {
+        return Err(refuse("without NATS' monitoring address it cannot be read back whether NATS syncs"));
+    };
+    let varz = timeout(ANSWER_TIMEOUT, varz(url))
+        .await
+        .map_err(|_| refuse("NATS' monitoring does not answer"))?
+        .map_err(|error| refuse(&format!("NATS' monitoring cannot be read: {error}")))?;
+    if varz["jetstream"]["config"]["sync_always"] == true {
+        Ok(())
+    } else {
+        Err(refuse("NATS acknowledges before it syncs: set `sync_interval: always` in its `jetstream` block"))
+    }
+}
+
+async fn varz(url: &str) -> std::io::Result<serde_json::Value> {
+    let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(format!("GET /varz HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok(serde_json::from_str(body)?)
+}
+
+impl Durability {
+    pub(super) fn replicas(self) -> usize {
+        match self {
+            Self::Replicated => REPLICAS,
+            Self::Fsync | Self::Unsynced => 1,
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fsync => "fsync",
+            Self::Replicated => "replicated",
+            Self::Unsynced => "unsynced",
+        })
+    }
+}
+
+impl FromStr for Durability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Fsync, Self::Replicated, Self::Unsynced]
+            .into_iter()
+            .find(|durability| durability.to_string() == text)
+            .ok_or_else(|| "must be `fsync`, `replicated` or `unsynced`".to_owned())
+    }
+}

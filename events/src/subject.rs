@@ -1,0 +1,127 @@
+//! Which stream of the log an aggregate lives in, and every NATS name of ours:
+//! no other file spells a subject, a stream or a bucket.
+
+use crate::{Partition, ThreadId, UserId};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use uuid::Uuid;
+
+/// What events belong to: one aggregate is one literal subject and one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Aggregate {
+    User(UserId),
+    Thread(ThreadId),
+    /// The receipts of a partition's threads, coalesced; they commute and need no expectation.
+    Receipts(Partition),
+}
+
+/// The names of one deployment: its prefix keeps deployments apart on one NATS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    prefix: String,
+    partitions: u16,
+}
+
+impl Names {
+    /// The names under a prefix (empty, or letters and digits) with that many partitions.
+    pub fn new(prefix: &str, partitions: u16) -> Self {
+        assert!(partitions > 0, "a log has at least one partition");
+        Self { prefix: prefix.to_owned(), partitions }
+    }
+
+    pub fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
+        (0..self.partitions).map(Partition)
+    }
+
+    /// The partition that owns a user or a thread: stable for the life of the deployment.
+    pub fn partition(&self, id: Uuid) -> Partition {
+        self.partition_of_bytes(id.as_bytes())
+    }
+
+    /// The partition that owns a record of a partitioned bucket which belongs to no user or thread yet.
+    pub fn partition_of_record(&self, key: &str) -> Partition {
+        self.partition_of_bytes(key.as_bytes())
+    }
+
+    fn partition_of_bytes(&self, bytes: &[u8]) -> Partition {
+        let digest = Sha256::digest(bytes);
+        let head = u64::from_be_bytes(digest[..8].try_into().expect("SHA-256 has 32 bytes"));
+        let index = head % u64::from(self.partitions);
+        Partition(u16::try_from(index).expect("an index below the number of partitions"))
+    }
+
+    pub fn partition_of(&self, aggregate: Aggregate) -> Partition {
+        match aggregate {
+            Aggregate::User(id) => self.partition(id.uuid()),
+            Aggregate::Thread(id) => self.partition(id.uuid()),
+            Aggregate::Receipts(partition) => partition,
+        }
+    }
+
+    pub fn subject(&self, aggregate: Aggregate) -> String {
+        let partition = self.partition_of(aggregate);
+        let dot = self.dot();
+        match aggregate {
+            Aggregate::User(id) => format!("{dot}evt.{partition}.user.{id}"),
+            Aggregate::Thread(id) => format!("{dot}evt.{partition}.thread.{id}"),
+            Aggregate::Receipts(_) => format!("{dot}evt.{partition}.receipt"),
+        }
+    }
+
+    /// What [`Names::subject`] spelled; `None` for a subject of a shape that this build does not know.
+    pub fn parse(&self, subject: &str) -> Option<Aggregate> {
+        let rest = subject.strip_prefix(&self.dot())?.strip_prefix("evt.")?;
+        let mut tokens = rest.split('.');
+        let partition = Partition(tokens.next()?.parse().ok()?);
+        let aggregate = match (tokens.next()?, tokens.next()) {
+            ("user", Some(id)) => Aggregate::User(id.parse().ok()?),
+            ("thread", Some(id)) => Aggregate::Thread(id.parse().ok()?),
+            ("receipt", None) => Aggregate::Receipts(partition),
+            _ => return None,
+        };
+        (tokens.next().is_none() && self.partition_of(aggregate) == partition).then_some(aggregate)
+    }
+
+    /// All subjects of a partition.
+    pub fn partition_subjects(&self, partition: Partition) -> String {
+        format!("{}evt.{partition}.>", self.dot())
+    }
+
+    pub fn stream(&self, partition: Partition) -> String {
+        format!("{}EVENTS_{partition}", self.underscore())
+    }
+
+    /// The bucket of a small, undivided kind of record.
+    pub fn bucket(&self, kind: &str) -> String {
+        format!("{}{kind}", self.underscore())
+    }
+
+    /// A partition's bucket of a kind of record that grows with the users.
+    pub fn partitioned_bucket(&self, kind: &str, partition: Partition) -> String {
+        format!("{}{kind}_{partition}", self.underscore())
+    }
+
+    /// Where runners announce the checkpoints of a view.
+    pub fn announcement(&self, view: &str) -> String {
+        format!("{}checkpoint.{view}", self.dot())
+    }
+
+    fn dot(&self) -> String {
+        if self.prefix.is_empty() { String::new() } else { format!("{}.", self.prefix) }
+    }
+
+    fn underscore(&self) -> String {
+        if self.prefix.is_empty() { String::new() } else { format!("{}_", self.prefix) }
+    }
+}
+
+impl fmt::Display for Aggregate {
+    /// The form without partition, as snapshots are keyed and consumers are told.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user.{id}"),
+            Self::Thread(id) => write!(f, "thread.{id}"),
+            Self::Receipts(partition) => write!(f, "receipt.{partition}"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What a person writes or is called. In memory it is readable or erased; in
+//! the log it is sealed with its author's key. A sealed text never leaves this
+//! crate, a readable one is never stored: serializing it fails.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
+use std::{fmt, sync::Arc};
+use unicode_normalization::UnicodeNormalization;
+
+/// A text of somebody's, or the gap that its erasure left.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Text(Repr);
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Repr {
+    Plain(Arc<str>),
+    Sealed(String),
+    Erased,
+}
+
+impl Text {
+    pub fn new(plain: &str) -> Self {
+        Self(Repr::Plain(plain.into()))
+    }
+
+    pub const ERASED: Self = Self(Repr::Erased);
+
+    /// The text; `None` once its author was erased.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Plain(plain) => Some(plain),
+            Repr::Sealed(_) | Repr::Erased => None,
+        }
+    }
+
+    pub(crate) fn repr(&self) -> &Repr {
+        &self.0
+    }
+
+    pub(crate) fn sealed(sealed: String) -> Self {
+        Self(Repr::Sealed(sealed))
+    }
+}
+
+impl fmt::Debug for Text {
+    /// Tells the state and never the text: logs must not carry what people write.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Repr::Plain(_) => "Text(..)",
+            Repr::Sealed(_) => "Text(sealed)",
+            Repr::Erased => "Text(erased)",
+        })
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Repr::Sealed(sealed) => serializer.serialize_str(sealed),
+            Repr::Plain(_) | Repr::Erased => Err(S::Error::custom("only sealed text is stored")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::sealed)
+    }
+}
+
+/// Why a text is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidText {
+    #[error("is empty")]
+    Empty,
+    #[error("is longer than {0} bytes")]
+    TooManyBytes(usize),
+    #[error("is longer than {0} characters")]
+    TooManyCharacters(usize),
+    #[error("contains a control character")]
+    ControlCharacter,
+}
+
+/// A message's text: 1–32,768 bytes after NFC, no control characters but newline and tab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body(String);
+
+impl Body {
+    pub const MAX_BYTES: usize = 32_768;
+
+    /// # Errors
+    /// When the text is empty, too long, or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        let text: String = text.nfc().collect();
+        if text.is_empty() {
+            return Err(InvalidText::Empty);
+        }
+        if text.len() > Self::MAX_BYTES {
+            return Err(InvalidText::TooManyBytes(Self::MAX_BYTES));
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            return Err(InvalidText::ControlCharacter);
+        }
+        Ok(Self(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A line: a display name, a title or a device, of at most 64 characters after NFC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line(String);
+
+impl Line {
+    pub const MAX_CHARACTERS: usize = 64;
+
+    /// Parses a line that says something.
+    ///
+    /// # Errors
+    /// When it is blank, too long, or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        let text: String = text.trim().nfc().collect();
+        if text.is_empty() {
+            return Err(InvalidText::Empty);
+        }
+        if text.chars().count() > Self::MAX_CHARACTERS {
+            return Err(InvalidText::TooManyCharacters(Self::MAX_CHARACTERS));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(InvalidText::ControlCharacter);
+        }
+        Ok(Self(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&Body> for Text {
+    fn from(body: &Body) -> Self {
+        Self::new(&body.0)
+    }
+}
+
+impl From<&Line> for Text {
+    fn from(line: &Line) -> Self {
+        Self::new(&line.0)
+    }
+}
