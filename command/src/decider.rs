@@ -30,7 +30,8 @@ pub struct Fact<'a, E> {
 }
 
 /// A decider that the handler can load, cache and snapshot.
-pub trait Aggregate: Decider<Event: Into<Event> + Clone + Send + Sync, Command: Send + Sync, Rejection: Send>
+pub trait Aggregate:
+    Decider<Event: Into<Event> + Clone + Send + Sync, Command: Send + Sync, Rejection: Send>
     + Clone
     + Serialize
     + DeserializeOwned

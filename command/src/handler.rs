@@ -81,7 +81,8 @@ impl<A: Aggregate> Handler<A> {
             match known.state.decide(command) {
                 Ok(Some(event)) => match self.append(id, by, known, event).await {
                     Ok(at) => {
-                        let handled = Handled { position: self.position(id, known), at: Some(at), seen: see(&known.state) };
+                        let handled =
+                            Handled { position: self.position(id, known), at: Some(at), seen: see(&known.state) };
                         self.cache.changed(id, &cell, known);
                         return Ok(handled);
                     }
@@ -135,7 +136,13 @@ impl<A: Aggregate> Handler<A> {
         Ok(see(&slot.as_ref().expect("loaded above").state))
     }
 
-    async fn append(&self, id: Id, by: UserId, known: &mut Known<A>, event: A::Event) -> Result<Timestamp, AppendError> {
+    async fn append(
+        &self,
+        id: Id,
+        by: UserId,
+        known: &mut Known<A>,
+        event: A::Event,
+    ) -> Result<Timestamp, AppendError> {
         let (event_id, at) = (EventId::from_uuid(self.ids.next()), self.clock.now());
         let draft = Draft { aggregate: id, id: event_id, by: Some(by), at, event: event.clone().into() };
         let position = self.log.append(&draft, Some(known.sequence)).await?;
@@ -189,4 +196,3 @@ async fn pause(attempt: u32, chance: u128) {
     let milliseconds = u64::try_from(chance % u128::from(longest + 1)).unwrap_or(longest);
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
-

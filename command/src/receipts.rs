@@ -31,7 +31,7 @@ pub struct Receipts {
 impl Receipts {
     /// Starts a collector for each partition; they end with the last clone.
     #[expect(clippy::disallowed_methods, reason = "the collectors end with the senders they listen to")]
-    pub(crate) fn start(log: EventLog, clock: Clock, ids: Ids) -> Self {
+    pub(crate) fn start(log: EventLog, clock: &Clock, ids: &Ids) -> Self {
         let start = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING);
             let collector = Collector { log: log.clone(), clock: clock.clone(), ids: ids.clone(), waiting };

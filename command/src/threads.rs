@@ -21,7 +21,7 @@ const THREADS_CACHE: u64 = 256 << 20;
 #[derive(Clone)]
 pub struct Threads {
     log: EventLog,
-    threads: Handler<Thread>,
+    handler: Handler<Thread>,
     users: Handler<User>,
     receipts: Receipts,
 }
@@ -92,10 +92,10 @@ pub enum ThreadError {
 
 impl Threads {
     /// `users` is the handler that accounts use too: one cache for a person's state.
-    pub fn new(log: EventLog, clock: Clock, ids: Ids, users: Handler<User>) -> Self {
-        let threads = Handler::new(log.clone(), clock.clone(), ids.clone(), THREADS_CACHE);
+    pub fn new(log: EventLog, clock: &Clock, ids: &Ids, users: Handler<User>) -> Self {
+        let handler = Handler::new(log.clone(), clock.clone(), ids.clone(), THREADS_CACHE);
         let receipts = Receipts::start(log.clone(), clock, ids);
-        Self { log, threads, users, receipts }
+        Self { log, handler, users, receipts }
     }
 
     /// Opens the direct thread of two people; it is there once, whoever asks.
@@ -105,7 +105,7 @@ impl Threads {
     pub async fn open_direct(&self, by: UserId, peer: UserId) -> Result<Opened, ThreadError> {
         let thread_id = self.direct(by, peer).await?;
         let command = thread::Command::OpenDirect { by, peer };
-        let handled = self.threads.handle(Aggregate::Thread(thread_id), by, &command, |_| ()).await;
+        let handled = self.handler.handle(Aggregate::Thread(thread_id), by, &command, |_| ()).await;
         let handled = handled.map_err(|error| self.failed(thread_id, error))?;
         Ok(Opened { thread_id, created: handled.at.is_some(), position: handled.position })
     }
@@ -128,10 +128,12 @@ impl Threads {
             content: Content::of(key, body.as_str(), reply_to),
             reply_to,
             opens,
-            absent_as_of: absent.filter(|absent| absent.as_of.partition == partition).map(|absent| absent.as_of.sequence),
+            absent_as_of: absent
+                .filter(|absent| absent.as_of.partition == partition)
+                .map(|absent| absent.as_of.sequence),
         });
         let id = Aggregate::Thread(thread_id);
-        let handled = self.threads.handle(id, by, &command, |thread| thread.repeated(by, key)).await;
+        let handled = self.handler.handle(id, by, &command, |thread| thread.repeated(by, key)).await;
         let handled = handled.map_err(|error| self.failed(thread_id, error))?;
         let first = handled.seen.expect("the latest sends hold the one that was just made or repeated");
         let position = Position { partition, sequence: first.sequence };
@@ -155,9 +157,9 @@ impl Threads {
         let see = |thread: &Thread| (thread.has_member(by), thread.last_number());
         let allows = |(member, last): (bool, Number)| member && delivered <= last;
         // What this node knows is enough to accept; a refusal is confirmed.
-        let mut known = self.threads.glance(id, see).await?;
+        let mut known = self.handler.glance(id, see).await?;
         if !allows(known) {
-            known = self.threads.look(id, see).await?.1;
+            known = self.handler.look(id, see).await?.1;
         }
         match known {
             (false, _) => Err(ThreadError::NotFound),
@@ -173,8 +175,8 @@ impl Threads {
         }
         let id = Aggregate::User(peer);
         // A person once signed up stays so: only a "no" needs the log's word.
-        let exists = self.users.glance(id, User::is_signed_up).await?
-            || self.users.look(id, User::is_signed_up).await?.1;
+        let exists =
+            self.users.glance(id, User::is_signed_up).await? || self.users.look(id, User::is_signed_up).await?.1;
         if exists { Ok(ThreadId::direct(by, peer)) } else { Err(ThreadError::NotFound) }
     }
 

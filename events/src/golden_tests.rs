@@ -107,7 +107,8 @@ fn every_shape_is_stored_as_it_always_was_and_decodes() {
     for (name, draft) in samples() {
         let (path, golden) = stored(name);
         let bytes = draft.encode(Some(&key)).unwrap();
-        let golden = golden.unwrap_or_else(|| panic!("{} is missing: {}", path.display(), String::from_utf8_lossy(&bytes)));
+        let golden =
+            golden.unwrap_or_else(|| panic!("{} is missing: {}", path.display(), String::from_utf8_lossy(&bytes)));
         assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&golden), "{name}");
         let decoded = SealedEnvelope::decode(position, draft.aggregate, &golden).unwrap().unseal(Some(&key)).unwrap();
         assert_eq!(decoded, draft.into_envelope(position), "{name}");
@@ -117,10 +118,8 @@ fn every_shape_is_stored_as_it_always_was_and_decodes() {
 #[test]
 fn every_golden_file_has_its_sample() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let mut expected: Vec<_> = samples().iter().map(|(name, _)| format!("{name}.json")).collect();
     files.sort();
     expected.sort();

@@ -27,8 +27,26 @@ pub enum InvalidUsername {
 const CHARACTERS: std::ops::RangeInclusive<usize> = 3..=32;
 
 const RESERVED: &[&str] = &[
-    "abuse", "admin", "administrator", "deleted", "everyone", "help", "herald", "here", "hostmaster", "info",
-    "moderator", "null", "official", "postmaster", "root", "security", "staff", "support", "system", "undefined",
+    "abuse",
+    "admin",
+    "administrator",
+    "deleted",
+    "everyone",
+    "help",
+    "herald",
+    "here",
+    "hostmaster",
+    "info",
+    "moderator",
+    "null",
+    "official",
+    "postmaster",
+    "root",
+    "security",
+    "staff",
+    "support",
+    "system",
+    "undefined",
     "webmaster",
 ];
 

@@ -32,7 +32,9 @@ fn a_direct_thread_is_the_same_from_either_side() {
 
 #[test]
 fn usernames_are_folded_before_they_are_judged() {
-    for (typed, canonical) in [("Ada", "ada"), ("ＡＤＡ", "ada"), ("zoë", "zoë"), ("ZOE\u{308}", "zoë"), ("名前です", "名前です")] {
+    for (typed, canonical) in
+        [("Ada", "ada"), ("ＡＤＡ", "ada"), ("zoë", "zoë"), ("ZOE\u{308}", "zoë"), ("名前です", "名前です")]
+    {
         assert_eq!(Username::parse(typed).map(|name| name.as_str().to_owned()).as_deref(), Ok(canonical), "{typed}");
     }
     let table = [

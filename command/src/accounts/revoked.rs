@@ -22,7 +22,7 @@ impl Revoked {
     pub(super) fn insert(&self, session_id: SessionId, now: Timestamp) {
         let mut revoked = self.0.write().unwrap_or_else(PoisonError::into_inner);
         revoked.insert(session_id, now);
-        if revoked.len() % SWEEP_AT == 0 {
+        if revoked.len().is_multiple_of(SWEEP_AT) {
             revoked.retain(|_, at| now.signed_duration_since(*at) <= LIFETIME + LEEWAY);
         }
     }

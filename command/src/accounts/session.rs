@@ -83,12 +83,8 @@ impl Sessions {
             if record.current != hash(&secret) {
                 return Ok(Refreshed::Reused { user_id, session_id });
             }
-            let next = Record {
-                last_used_at: now,
-                current: hash(&successor),
-                previous: Some(record.current),
-                ..record
-            };
+            let next =
+                Record { last_used_at: now, current: hash(&successor), previous: Some(record.current), ..record };
             match bucket.update(&key, encode(&next), entry.revision).await {
                 Ok(_) => return Ok(Refreshed::Successor { user_id, session_id, refresh_token }),
                 Err(BucketError::Conflict) => {}

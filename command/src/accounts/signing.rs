@@ -31,15 +31,14 @@ struct Record {
 impl Secrets {
     pub(super) async fn open(log: &EventLog) -> Result<Self, AccountError> {
         let bucket = log.bucket("SIGNING").await?;
-        let record = match bucket.get(RECORD).await? {
-            Some(entry) => parse(&entry.value)?,
-            None => {
-                let fresh = Record { signing_seed: random()?, refresh_pepper: random()? };
-                let value = serde_json::to_vec(&fresh).expect("secrets are plain data");
-                match bucket.create(RECORD, value.into()).await? {
-                    Claim::Ours(_) => fresh,
-                    Claim::Theirs(entry) => parse(&entry.value)?,
-                }
+        let record = if let Some(entry) = bucket.get(RECORD).await? {
+            parse(&entry.value)?
+        } else {
+            let fresh = Record { signing_seed: random()?, refresh_pepper: random()? };
+            let value = serde_json::to_vec(&fresh).expect("secrets are plain data");
+            match bucket.create(RECORD, value.into()).await? {
+                Claim::Ours(_) => fresh,
+                Claim::Theirs(entry) => parse(&entry.value)?,
             }
         };
         let signing_key = SigningKey::from_bytes(&record.signing_seed);

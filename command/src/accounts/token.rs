@@ -63,11 +63,8 @@ impl Issuer {
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.validate_exp = false;
-        let header = Header {
-            typ: Some(TYPE.to_owned()),
-            kid: Some(secrets.key_id.clone()),
-            ..Header::new(Algorithm::EdDSA)
-        };
+        let header =
+            Header { typ: Some(TYPE.to_owned()), kid: Some(secrets.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
         Self {
             header,
             encoding_key: EncodingKey::from_ed_der(private.as_bytes()),

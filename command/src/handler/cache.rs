@@ -3,10 +3,7 @@
 //! events and when it leaves the cache changed.
 
 use crate::decider::{Aggregate, Fact};
-use events::{
-    Aggregate as Id, Envelope, EventId, EventLog,
-    log::Snapshot,
-};
+use events::{Aggregate as Id, Envelope, EventId, EventLog, log::Snapshot};
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter, sync};
 use std::sync::{
     Arc,
@@ -18,6 +15,10 @@ use tokio::sync::{Mutex, mpsc};
 const SNAPSHOT_EVERY: u64 = 64;
 /// Snapshots that wait to be kept; one more is left out, as all are optional.
 const WAITING: usize = 256;
+/// About what a cell takes beside its state, in bytes.
+const EMPTY: u64 = 256;
+/// A state is weighed anew when it grew or shrank by that many bytes.
+const WEIGH_ANEW: u64 = 1_024;
 
 /// A state and the event that it ends with.
 #[derive(Clone)]
@@ -32,12 +33,19 @@ pub(super) struct Known<A> {
 /// One aggregate's place in the cache. `None`: not loaded.
 pub(super) struct Cell<A> {
     known: Mutex<Option<Known<A>>>,
+    /// What the cache was last told, in bytes.
     weight: AtomicU64,
 }
 
 pub(super) struct Cache<A: Aggregate> {
-    cells: sync::Cache<Id, Arc<Cell<A>>, Weight, DefaultHashBuilder, Evicted<A>>,
+    cells: sync::Cache<Id, Weighed<A>, Weight, DefaultHashBuilder, Evicted<A>>,
     due: mpsc::Sender<(Id, Known<A>)>,
+}
+
+/// A cell at the weight with which it was last put in: the cache relies on its not changing.
+struct Weighed<A> {
+    cell: Arc<Cell<A>>,
+    weight: u64,
 }
 
 #[derive(Clone)]
@@ -57,18 +65,19 @@ impl<A: Aggregate> Cache<A> {
     }
 
     pub(super) fn cell(&self, id: Id) -> Arc<Cell<A>> {
-        let empty = || Ok::<_, std::convert::Infallible>(Arc::new(Cell::default()));
+        let empty = || Ok::<_, std::convert::Infallible>(Weighed { cell: Arc::default(), weight: EMPTY });
         match self.cells.get_or_insert_with(&id, empty) {
-            Ok(cell) => cell,
+            Ok(Weighed { cell, .. }) => cell,
             Err(never) => match never {},
         }
     }
 
     /// Notes that a state has grown: weighs it anew, and keeps a snapshot when one is due.
     pub(super) fn changed(&self, id: Id, cell: &Arc<Cell<A>>, known: &mut Known<A>) {
-        let weight = known.state.weight() as u64;
-        if cell.weight.swap(weight, Ordering::Relaxed).abs_diff(weight) > 0 {
-            self.cells.insert(id, Arc::clone(cell));
+        let weight = EMPTY + known.state.weight() as u64;
+        if cell.weight.load(Ordering::Relaxed).abs_diff(weight) >= WEIGH_ANEW {
+            cell.weight.store(weight, Ordering::Relaxed);
+            self.cells.insert(id, Weighed { cell: Arc::clone(cell), weight });
         }
         if known.unkept >= SNAPSHOT_EVERY && self.due.try_send((id, known.clone())).is_ok() {
             known.unkept = 0;
@@ -120,22 +129,26 @@ impl<A> Cell<A> {
 
 impl<A> Default for Cell<A> {
     fn default() -> Self {
-        Self { known: Mutex::new(None), weight: AtomicU64::new(0) }
+        Self { known: Mutex::new(None), weight: AtomicU64::new(EMPTY) }
     }
 }
 
-impl<A> Weighter<Id, Arc<Cell<A>>> for Weight {
-    fn weight(&self, _: &Id, cell: &Arc<Cell<A>>) -> u64 {
-        256 + cell.weight.load(Ordering::Relaxed)
+impl<A> Clone for Weighed<A> {
+    fn clone(&self) -> Self {
+        Self { cell: Arc::clone(&self.cell), weight: self.weight }
     }
 }
 
-impl<A: Aggregate> Lifecycle<Id, Arc<Cell<A>>> for Evicted<A> {
+impl<A> Weighter<Id, Weighed<A>> for Weight {
+    fn weight(&self, _: &Id, weighed: &Weighed<A>) -> u64 {
+        weighed.weight
+    }
+}
+
+impl<A: Aggregate> Lifecycle<Id, Weighed<A>> for Evicted<A> {
     type RequestState = ();
 
-    fn begin_request(&self) {}
-
-    fn on_evict(&self, (): &mut (), id: Id, cell: Arc<Cell<A>>) {
+    fn on_evict(&self, (): &mut (), id: Id, Weighed { cell, .. }: Weighed<A>) {
         // A cell that is in use is about to change; its user keeps what it knows or loads it again.
         let Ok(mut slot) = cell.known.try_lock() else { return };
         if let Some(known) = slot.take().filter(|known| known.unkept > 0) {

@@ -24,7 +24,10 @@ pub struct Thread {
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Open the direct thread of two people.
-    OpenDirect { by: UserId, peer: UserId },
+    OpenDirect {
+        by: UserId,
+        peer: UserId,
+    },
     Send(Send),
 }
 

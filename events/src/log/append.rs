@@ -118,8 +118,10 @@ impl EventLog {
         let History::Since(facts) = self.history_above(draft.aggregate, expected).await? else {
             return Ok(Some(Err(AppendError::Conflict)));
         };
-        Ok(facts.first().map(|first| {
-            if first.id == draft.id { Ok(first.position) } else { Err(AppendError::Conflict) }
-        }))
+        Ok(facts.first().map(
+            |first| {
+                if first.id == draft.id { Ok(first.position) } else { Err(AppendError::Conflict) }
+            },
+        ))
     }
 }

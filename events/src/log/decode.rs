@@ -51,7 +51,8 @@ impl EventLog {
     }
 
     async fn keys(&self, authors: HashSet<UserId>) -> Result<HashMap<UserId, Option<AuthorKey>>, LogError> {
-        let found = authors.into_iter().map(async |author| Ok::<_, LogError>((author, self.keyring().get(author).await?)));
+        let found =
+            authors.into_iter().map(async |author| Ok::<_, LogError>((author, self.keyring().get(author).await?)));
         Ok(try_join_all(found).await?.into_iter().collect())
     }
 }

@@ -117,8 +117,5 @@ impl EventLog {
 }
 
 fn previous(headers: &HeaderMap) -> u64 {
-    headers
-        .get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE)
-        .and_then(|sequence| sequence.as_str().parse().ok())
-        .unwrap_or(0)
+    headers.get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE).and_then(|sequence| sequence.as_str().parse().ok()).unwrap_or(0)
 }

@@ -92,7 +92,7 @@ impl EventLog {
     /// All facts of a partition after a sequence, in order and without gaps, from now on.
     pub fn subscribe(&self, partition: Partition, after: u64) -> Subscription {
         let shared = self.0.shared[usize::from(partition.0)].get_or_init(|| Shared::start(self.weak(), partition));
-        Subscription::new(self.clone(), partition, after, shared.clone())
+        Subscription::new(self, partition, after, shared.clone())
     }
 
     /// How long the node's tails have heard nothing from NATS, not even a heartbeat: the worst of them.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 /// The server speaks at least this often; twice the time without a word is an error.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const EXPIRES: Duration = Duration::from_secs(30);
-const UNUSED_FOR: Duration = Duration::from_secs(60);
+const UNUSED_FOR: Duration = Duration::from_mins(1);
 /// What one pull asks for: large windows are what makes reading fast.
 const WINDOW: usize = 5_000;
 const PAUSES: [u64; 5] = [50, 100, 250, 500, 1_000];

@@ -1,7 +1,10 @@
 //! One tail for each partition of a node, decoded once and shared; a
 //! subscription that is behind reads by itself until it is abreast.
 
-use super::{EventLog, WeakLog, reader::{Reader, Silence}};
+use super::{
+    EventLog, WeakLog,
+    reader::{Reader, Silence},
+};
 use crate::{Envelope, Partition};
 use std::{
     collections::VecDeque,
@@ -97,7 +100,7 @@ impl Shared {
 }
 
 impl Subscription {
-    pub(super) fn new(log: EventLog, partition: Partition, after: u64, shared: Shared) -> Self {
+    pub(super) fn new(log: &EventLog, partition: Partition, after: u64, shared: Shared) -> Self {
         let log = log.weak();
         Self { partition, last: after, log, shared, tail: None, reader: None, received: VecDeque::new() }
     }

@@ -150,9 +150,7 @@ async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result
         Claim::Theirs(entry) => serde_json::from_slice(&entry.value).map_err(OpenError::Record)?,
     };
     match asked {
-        Some(asked) if asked != topology.partitions => {
-            Err(OpenError::Partitions { there: topology.partitions, asked })
-        }
+        Some(asked) if asked != topology.partitions => Err(OpenError::Partitions { there: topology.partitions, asked }),
         Some(_) | None => Ok(topology),
     }
 }

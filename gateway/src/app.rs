@@ -1,0 +1,75 @@
+//! What every handler holds: the rooms behind the edge and the edge's settings.
+//! A clone is cheap and shares everything.
+
+use crate::{hub::Hub, problem::Problem, readiness::Progress};
+use command::{accounts::Accounts, threads::Threads};
+use events::{Clock, EventLog};
+use query::Views;
+use std::{sync::Arc, time::Duration};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A node that has heard nothing from the log for so long cannot know who was removed or revoked.
+pub const DEAF_AFTER: Duration = Duration::from_secs(5);
+
+/// What an operator may set at the edge.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Origins, as `https://chat.example`, whose pages may open sockets beside the node's own.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The rooms behind the edge.
+#[derive(Clone)]
+pub struct App {
+    pub accounts: Accounts,
+    pub threads: Threads,
+    pub views: Views,
+    pub hub: Hub,
+    pub log: EventLog,
+    pub clock: Clock,
+    pub settings: Arc<Settings>,
+    /// Cancelled when the node stops: sockets close 1012.
+    pub draining: CancellationToken,
+    /// The open sockets, which outlive their requests; a drain waits for them.
+    pub sockets: TaskTracker,
+    pub(crate) progress: Progress,
+}
+
+impl App {
+    pub fn new(
+        accounts: Accounts,
+        threads: Threads,
+        views: Views,
+        hub: Hub,
+        log: EventLog,
+        clock: Clock,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            accounts,
+            threads,
+            views,
+            hub,
+            log,
+            clock,
+            settings: Arc::new(settings),
+            draining: CancellationToken::new(),
+            sockets: TaskTracker::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Refuses to vouch for anybody while the log is not heard.
+    ///
+    /// # Errors
+    /// 503, at boot until the tail has caught up, and once it is silent.
+    pub fn hearing(&self) -> Result<(), Problem> {
+        if !self.hub.ready() {
+            return Err(Problem::unavailable("this node is still reading the log"));
+        }
+        if self.log.silent_for() >= DEAF_AFTER {
+            return Err(Problem::unavailable("this node does not hear the log"));
+        }
+        Ok(())
+    }
+}

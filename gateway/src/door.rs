@@ -1,0 +1,125 @@
+//! What every request passes: a span, limits of size and time, and the headers
+//! that every answer carries. Never logs tokens, bodies, names or addresses.
+
+use crate::problem::{Kind, Problem};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{MatchedPath, Request},
+    http::{
+        HeaderName, HeaderValue, Method,
+        header::{
+            CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+            X_FRAME_OPTIONS,
+        },
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::{panic::AssertUnwindSafe, time::Duration};
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span, field::Empty};
+
+/// Bytes that a request's body may have.
+const MAX_BODY: usize = 256 << 10;
+
+/// Bytes beyond that which are read and dropped, so that the sender gets to read the refusal.
+const MAX_DROPPED: usize = 2 << 20;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a handler may take.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
+
+const STRICT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Spans a request, and logs its end.
+pub(crate) async fn trace(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+    let method = request.method().as_str();
+    let span = tracing::info_span!("gateway.request", method, route, status = Empty, ms = Empty);
+    let started = Instant::now();
+    let answer = async move {
+        let response = next.run(request).await;
+        let status = response.status();
+        Span::current().record("status", status.as_u16()).record("ms", started.elapsed().as_secs_f64() * 1e3);
+        if status.is_server_error() {
+            tracing::warn!("answered");
+        } else {
+            tracing::debug!("answered");
+        }
+        response
+    };
+    answer.instrument(span).await
+}
+
+/// Reads the body within its limits, and gives the handler its time; one that panics answers 500.
+pub(crate) async fn bound(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(problem) => return ([(CONNECTION, "close")], problem).into_response(),
+    };
+    let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let request = Request::from_parts(parts, Body::from(body));
+    match timeout(HANDLER_TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
+        Ok(Ok(response)) => response,
+        // The panic's hook has told where.
+        Ok(Err(_)) => Problem::new(Kind::Internal, "something went wrong on our side").into_response(),
+        Err(_) if reads => Problem::unavailable("it takes too long, try again").into_response(),
+        Err(_) => Problem::outcome_unknown().into_response(),
+    }
+}
+
+/// Adds the headers that keep an answer from being kept, framed, sniffed or run.
+pub(crate) async fn harden(request: Request, next: Next) -> Response {
+    let private = request.uri().path().starts_with("/v1/");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut add = |name: HeaderName, value| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    if private {
+        add(CACHE_CONTROL, "no-store");
+    }
+    add(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(X_FRAME_OPTIONS, "DENY");
+    add(REFERRER_POLICY, "no-referrer");
+    add(CONTENT_SECURITY_POLICY, STRICT_POLICY);
+    response
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let announced = body.size_hint().lower();
+    let whole = async {
+        if announced > (MAX_BODY + MAX_DROPPED) as u64 {
+            return Err(too_large());
+        }
+        let mut body = Limited::new(body, MAX_BODY + MAX_DROPPED);
+        let mut kept = Vec::new();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => too_large(),
+                None => Problem::malformed("the body ended early"),
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            length += data.len();
+            if length <= MAX_BODY {
+                kept.extend_from_slice(&data);
+            }
+        }
+        if length > MAX_BODY { Err(too_large()) } else { Ok(Bytes::from(kept)) }
+    };
+    let slow = || Problem::new(Kind::RequestTimeout, "the body took too long to arrive");
+    timeout(BODY_TIMEOUT, whole).await.unwrap_or_else(|_| Err(slow()))
+}
+
+fn too_large() -> Problem {
+    Problem::new(Kind::TooLarge, format!("a body may have {MAX_BODY} bytes"))
+}

@@ -1,0 +1,210 @@
+//! What clients say. A request that can be answered (it has an `id`) gets its
+//! faults as an `error` frame; anything else that is not as the contract has it
+//! is a bad frame and ends the socket.
+
+use events::{ThreadId, Vector, event::Number};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
+use std::{borrow::Cow, fmt};
+
+/// What a client chose to tell its requests apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum RequestId {
+    Text(String),
+    Number(u64),
+}
+
+/// A frame of a client, well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ClientFrame {
+    Hello {
+        token: String,
+        resume: Option<Vector>,
+    },
+    Send(SendFrame),
+    Receipt {
+        thread_id: ThreadId,
+        delivered: Option<Number>,
+        read: Option<Number>,
+    },
+    Refresh {
+        token: String,
+    },
+    Ping,
+    /// A request that is answered with its fault.
+    Refused {
+        id: RequestId,
+        fault: Fault,
+    },
+    /// Of the contract, not answered by it, and not served by this build.
+    Ignored,
+}
+
+/// The fields of `send`, in the words of the client: whoever executes it parses them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendFrame {
+    #[serde(rename = "type")]
+    _type: Tag,
+    pub(crate) id: RequestId,
+    pub(crate) thread_id: Option<String>,
+    pub(crate) to: Option<String>,
+    pub(crate) key: String,
+    pub(crate) body: String,
+    pub(crate) reply_to: Option<Number>,
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A field is missing, unknown or of another kind; in words.
+    Fields(String),
+    NotServed,
+}
+
+/// Not a frame of the contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadFrame(String);
+
+/// The `type` of a frame that has been told by it already.
+#[derive(Debug, Clone, PartialEq)]
+struct Tag;
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    id: Option<Id>,
+}
+
+/// An `id` of any shape: whether one is needed, the kind of frame tells.
+enum Id {
+    Usable(RequestId),
+    Unusable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hello {
+    #[serde(rename = "type")]
+    _type: Tag,
+    token: String,
+    resume: Option<Vector>,
+    #[serde(rename = "device")]
+    _device: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Receipt {
+    #[serde(rename = "type")]
+    _type: Tag,
+    thread_id: String,
+    delivered: Option<Number>,
+    read: Option<Number>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    #[serde(rename = "type")]
+    _type: Tag,
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ping {
+    #[serde(rename = "type")]
+    _type: Tag,
+}
+
+impl ClientFrame {
+    /// Parses a text message.
+    ///
+    /// # Errors
+    /// When it is no frame of the contract, or a faulty one that asks for no answer.
+    pub(crate) fn parse(text: &str) -> Result<Self, BadFrame> {
+        let Head { kind, id } = parse(text)?;
+        match &*kind {
+            "hello" => parse(text).map(|Hello { token, resume, .. }| Self::Hello { token, resume }),
+            "receipt" => {
+                let Receipt { thread_id, delivered, read, .. } = parse(text)?;
+                let thread_id = thread_id.parse().map_err(|error| BadFrame(format!("thread_id {error}")))?;
+                Ok(Self::Receipt { thread_id, delivered, read })
+            }
+            "refresh" => parse(text).map(|Refresh { token, .. }| Self::Refresh { token }),
+            "ping" => parse::<Ping>(text).map(|_| Self::Ping),
+            "send" => {
+                let id = answerable(id)?;
+                Ok(parse(text).map_or_else(|BadFrame(why)| Self::Refused { id, fault: Fault::Fields(why) }, Self::Send))
+            }
+            "edit" | "delete" | "react" | "unreact" => {
+                Ok(Self::Refused { id: answerable(id)?, fault: Fault::NotServed })
+            }
+            "typing" | "watch" => Ok(Self::Ignored),
+            _ => Err(BadFrame("unknown type".to_owned())),
+        }
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadFrame> {
+    serde_json::from_str(text).map_err(|error| BadFrame(error.to_string()))
+}
+
+fn answerable(id: Option<Id>) -> Result<RequestId, BadFrame> {
+    match id {
+        Some(Id::Usable(id)) => Ok(id),
+        Some(Id::Unusable) => {
+            Err(BadFrame(format!("id: a number or a text of at most {} bytes", RequestId::MAX_BYTES)))
+        }
+        None => Err(BadFrame("missing field `id`".to_owned())),
+    }
+}
+
+impl RequestId {
+    const MAX_BYTES: usize = 128;
+}
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Id::deserialize(deserializer)? {
+            Id::Usable(id) => Ok(id),
+            Id::Unusable => Err(serde::de::Error::custom("not a request id")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any {
+            Text(String),
+            Number(u64),
+            Other(IgnoredAny),
+        }
+        Ok(match Any::deserialize(deserializer)? {
+            Any::Text(text) if text.len() <= RequestId::MAX_BYTES => Self::Usable(RequestId::Text(text)),
+            Any::Number(number) => Self::Usable(RequestId::Number(number)),
+            Any::Text(_) | Any::Other(_) => Self::Unusable,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fields(why) => f.write_str(why),
+            Self::NotServed => f.write_str("this request is not served yet"),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The socket's messages: what clients say, parsed once and strictly, and what
+//! they are told, encoded once for all who hear it. Pure; no frame is spelled
+//! anywhere else.
+
+mod client;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use client::{ClientFrame, Fault, RequestId, SendFrame};
+pub(crate) use server::{Change, ServerFrame, ack, error};

@@ -1,0 +1,122 @@
+use super::*;
+use events::{UserId, Vector};
+use uuid::Uuid;
+
+fn parse(text: &str) -> ClientFrame {
+    ClientFrame::parse(text).unwrap_or_else(|bad| panic!("{text}: {bad}"))
+}
+
+#[test]
+fn a_hello_may_resume() {
+    let resume = Some("0:17,3:1289".parse::<Vector>().unwrap());
+    assert_eq!(
+        parse(r#"{"type":"hello","token":"t","resume":"0:17,3:1289","device":"phone"}"#),
+        ClientFrame::Hello { token: "t".to_owned(), resume }
+    );
+    assert_eq!(
+        parse(r#"{"token":"t","resume":null,"type":"hello"}"#),
+        ClientFrame::Hello { token: "t".to_owned(), resume: None }
+    );
+}
+
+#[test]
+fn a_send_has_the_fields_of_rest_and_an_id() {
+    let ClientFrame::Send(send) =
+        parse(r#"{"type":"send","id":"1","thread_id":"x","key":"k","body":"hi","reply_to":3}"#)
+    else {
+        panic!("no send")
+    };
+    assert_eq!(send.id, RequestId::Text("1".to_owned()));
+    assert_eq!((send.thread_id.as_deref(), send.to.as_deref(), send.reply_to), (Some("x"), None, Some(3)));
+    let ClientFrame::Send(send) = parse(r#"{"type":"send","id":7,"to":"x","key":"k","body":"hi"}"#) else {
+        panic!("no send")
+    };
+    assert_eq!(send.id, RequestId::Number(7));
+}
+
+#[test]
+fn a_faulty_request_is_answered_and_does_not_end_the_socket() {
+    for text in [
+        r#"{"type":"send","id":"1","thread_id":"x","body":"hi"}"#,
+        r#"{"type":"send","id":"1","thread_id":"x","key":"k","body":"hi","sender_id":"y"}"#,
+        r#"{"type":"send","id":"1","thread_id":"x","key":"k","body":7}"#,
+        r#"{"type":"send","id":"1","thread_id":"x","key":"k","body":"hi","reply_to":-1}"#,
+        r#"{"type":"send","id":"1","thread_id":"x","key":"k","key":"k","body":"hi"}"#,
+    ] {
+        assert!(matches!(parse(text), ClientFrame::Refused { fault: Fault::Fields(_), .. }), "{text}");
+    }
+    let edit = parse(r#"{"type":"edit","id":"1","thread_id":"x","number":1,"body":"ho"}"#);
+    assert_eq!(edit, ClientFrame::Refused { id: RequestId::Text("1".to_owned()), fault: Fault::NotServed });
+    assert_eq!(parse(r#"{"type":"typing","thread_id":"x"}"#), ClientFrame::Ignored);
+}
+
+#[test]
+fn all_else_is_a_bad_frame() {
+    for text in [
+        "",
+        "hello",
+        "[]",
+        "{}",
+        r#"{"type":7}"#,
+        r#"{"type":"nonsense"}"#,
+        r#"{"type":"nonsense","id":"1"}"#,
+        r#"{"type":"hello"}"#,
+        r#"{"type":"hello","token":"t","resume":"1:x"}"#,
+        r#"{"type":"hello","token":"t","more":1}"#,
+        r#"{"type":"hello","token":"t","token":"t"}"#,
+        r#"{"type":"hello","type":"hello","token":"t"}"#,
+        r#"{"type":"hello","token":"\ud800"}"#,
+        r#"{"type":"hello","token":"t"} {}"#,
+        r#"{"type":"send","thread_id":"x","key":"k","body":"hi"}"#,
+        r#"{"type":"send","id":null,"thread_id":"x","key":"k","body":"hi"}"#,
+        r#"{"type":"send","id":{},"thread_id":"x","key":"k","body":"hi"}"#,
+        r#"{"type":"receipt","thread_id":"x","read":1}"#,
+        r#"{"type":"receipt","read":1}"#,
+        r#"{"type":"receipt","thread_id":"0190b5a0-0000-7000-8000-000000000000","read":4294967296}"#,
+        r#"{"type":"ping","vector":"0:1"}"#,
+    ] {
+        assert!(ClientFrame::parse(text).is_err(), "{text}");
+    }
+    let long = format!(r#"{{"type":"edit","id":"{}"}}"#, "x".repeat(129));
+    assert!(ClientFrame::parse(&long).is_err());
+}
+
+#[test]
+fn frames_are_told_as_the_contract_has_them() {
+    let vector: Vector = "0:17,3:1289".parse().unwrap();
+    let user_id = UserId::from_uuid(Uuid::from_u128(1));
+    assert_eq!(ServerFrame::Live { vector: &vector }.encode(), r#"{"type":"live","vector":"0:17,3:1289"}"#);
+    let receipt = ServerFrame::Receipt {
+        thread_id: events::ThreadId::from_uuid(Uuid::from_u128(2)),
+        user_id,
+        delivered: 4,
+        read: 3,
+        time: crate::time::Time(events::clock::millis(1_000)),
+        position: None,
+    };
+    assert_eq!(
+        receipt.encode(),
+        concat!(
+            r#"{"type":"receipt","thread_id":"00000000-0000-0000-0000-000000000002","#,
+            r#""user_id":"00000000-0000-0000-0000-000000000001","delivered":4,"read":3,"time":"1970-01-01T00:00:01.000Z"}"#
+        )
+    );
+    let created = ServerFrame::Thread {
+        thread_id: events::ThreadId::from_uuid(Uuid::from_u128(2)),
+        change: Change::Created { user_id },
+        by: user_id,
+        time: crate::time::Time(events::clock::millis(0)),
+        position: "3:9".parse().unwrap(),
+    };
+    assert_eq!(
+        created.encode(),
+        concat!(
+            r#"{"type":"thread","thread_id":"00000000-0000-0000-0000-000000000002","change":"created","#,
+            r#""user_id":"00000000-0000-0000-0000-000000000001","by":"00000000-0000-0000-0000-000000000001","#,
+            r#""time":"1970-01-01T00:00:00.000Z","position":"3:9"}"#
+        )
+    );
+    let answer = serde_json::json!({ "number": 1 });
+    assert_eq!(ack(&RequestId::Number(7), &answer), r#"{"type":"ack","id":7,"number":1}"#);
+    assert_eq!(error(&RequestId::Text("a".to_owned()), &answer), r#"{"type":"error","id":"a","problem":{"number":1}}"#);
+}

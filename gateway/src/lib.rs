@@ -1,0 +1,31 @@
+//! The edge: REST routes and sockets. Parses what clients say into value types
+//! once, calls command and query, and turns their answers and refusals into HTTP
+//! and frames. Decides nothing, stores nothing.
+
+mod app;
+mod auth;
+mod cursor;
+mod door;
+mod json;
+mod openapi;
+mod params;
+mod positions;
+mod problem;
+mod readiness;
+mod refusals;
+mod rest;
+mod scan;
+mod sending;
+mod serve;
+mod time;
+
+pub mod frame;
+pub mod hub;
+pub mod session;
+pub mod socket;
+
+pub use app::{App, DEAF_AFTER, Settings};
+pub use openapi::document;
+pub use problem::{Kind, Problem};
+pub use rest::router;
+pub use serve::serve;

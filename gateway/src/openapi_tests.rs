@@ -1,0 +1,60 @@
+use super::document;
+use serde_json::Value;
+use std::collections::HashSet;
+
+fn operations() -> Vec<(String, String, Value)> {
+    let document = serde_json::to_value(document()).expect("plain JSON");
+    let paths = document["paths"].as_object().expect("paths").clone();
+    paths
+        .into_iter()
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().expect("an item").clone();
+            methods.into_iter().map(move |(method, operation)| (method, path.clone(), operation))
+        })
+        .collect()
+}
+
+#[test]
+fn the_document_is_openapi_3_1_with_every_reference_resolved() {
+    let document = serde_json::to_value(document()).expect("plain JSON");
+    assert!(document["openapi"].as_str().expect("a version").starts_with("3.1"));
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap_or_default()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+    assert!(document["components"]["securitySchemes"]["bearer"].is_object());
+}
+
+#[test]
+fn every_operation_is_named_once_described_and_tells_its_problems() {
+    let mut ids = HashSet::new();
+    for (method, path, operation) in operations() {
+        let id = operation["operationId"].as_str().expect("an id").to_owned();
+        assert!(ids.insert(id), "{method} {path}: an id twice");
+        assert!(operation["summary"].is_string(), "{method} {path}: no summary");
+        assert!(operation["tags"].is_array(), "{method} {path}: no tag");
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let fails = status.starts_with(['4', '5']);
+            let types = &response["content"];
+            assert_eq!(fails, types["application/problem+json"].is_object(), "{method} {path} {status}");
+        }
+    }
+}
+
+#[test]
+fn what_needs_a_token_says_so() {
+    for (method, path, operation) in operations() {
+        let open = ["/v1/signup", "/v1/login", "/v1/token", "/v1/socket"].contains(&path.as_str());
+        let needs = path.starts_with("/v1/") && !open;
+        assert_eq!(needs, operation["security"][0]["bearer"].is_array(), "{method} {path}");
+        assert_eq!(needs || path == "/v1/login" || path == "/v1/token", operation["responses"]["401"].is_object());
+    }
+}
+
+#[test]
+fn what_has_a_body_says_how_bodies_are_refused() {
+    for (method, path, operation) in operations() {
+        let refused = ["413", "415", "422"].iter().all(|status| operation["responses"][status].is_object());
+        assert_eq!(operation["requestBody"].is_object(), refused, "{method} {path}");
+    }
+}

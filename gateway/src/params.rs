@@ -1,0 +1,125 @@
+//! What a request's address says: ids and numbers in the path, parameters in the
+//! query. Both as strict as bodies.
+
+use crate::{json::mismatch, problem::Problem};
+use axum::{
+    extract::{FromRequestParts, Query, RawPathParams},
+    http::request::Parts,
+};
+use events::{ThreadId, UserId, event::Number, id::InvalidId};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::{collections::HashSet, str::FromStr};
+
+/// How many entries a page has, unless told otherwise.
+const PAGE: u16 = 50;
+
+/// How many entries a page may have.
+const MAX_PAGE: u16 = 100;
+
+/// The parameters of a path, parsed.
+pub(crate) struct InPath<T>(pub(crate) T);
+
+/// What the parameters of a path can be parsed into.
+pub(crate) trait FromPath: Sized {
+    /// Parses the parameters, in the order of the path.
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem>;
+}
+
+impl FromPath for UserId {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        match segments {
+            [(name, text), ..] => id(name, text),
+            [] => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl FromPath for ThreadId {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        match segments {
+            [(name, text), ..] => id(name, text),
+            [] => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl FromPath for (ThreadId, Number) {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        let [thread, (name, text)] = segments else { return Err(Problem::not_found()) };
+        Ok((ThreadId::from_path(&[*thread])?, whole(text).ok_or_else(|| no_number(name, Problem::malformed_field))?))
+    }
+}
+
+impl<S: Send + Sync, T: FromPath> FromRequestParts<S> for InPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let segments = RawPathParams::from_request_parts(parts, state).await;
+        let segments = segments.map_err(|_| Problem::malformed("the path is not UTF-8"))?;
+        T::from_path(&segments.iter().collect::<Vec<_>>()).map(Self)
+    }
+}
+
+/// The parameters of a query: each at most once, none that the type does not have. The type's fields are texts.
+pub(crate) struct InQuery<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        let Query(pairs) = pairs.map_err(|_| Problem::malformed("the query cannot be read"))?;
+        let mut names = HashSet::new();
+        for (name, value) in &pairs {
+            if !names.insert(name) {
+                return Err(Problem::invalid(name, "is given twice"));
+            }
+            if value.contains('\0') {
+                return Err(Problem::invalid(name, "has a NUL character"));
+            }
+        }
+        let texts: Value = pairs.into_iter().collect();
+        serde_path_to_error::deserialize(texts)
+            .map(Self)
+            .map_err(|error| mismatch(&error.path().to_string(), &error.inner().to_string()))
+    }
+}
+
+/// Parses an id that we minted: 400 where it cannot be one.
+pub(crate) fn id<I: FromStr<Err = InvalidId>>(field: &str, text: &str) -> Result<I, Problem> {
+    text.parse().map_err(|error| Problem::malformed_field(field, error))
+}
+
+/// Parses the size of a page.
+pub(crate) fn limit(text: Option<&str>) -> Result<u16, Problem> {
+    let Some(text) = text else { return Ok(PAGE) };
+    let limit = whole(text).and_then(|limit| u16::try_from(limit).ok());
+    limit
+        .filter(|limit| (1..=MAX_PAGE).contains(limit))
+        .ok_or_else(|| Problem::invalid("limit", format!("must be 1 to {MAX_PAGE}")))
+}
+
+/// Parses a message's number; one that no message can have is taken for the largest.
+pub(crate) fn number(field: &str, text: Option<&str>) -> Result<Option<Number>, Problem> {
+    text.map(|text| whole(text).ok_or_else(|| no_number(field, Problem::invalid))).transpose()
+}
+
+/// Parses `true` or `false`.
+pub(crate) fn flag(field: &str, text: Option<&str>) -> Result<Option<bool>, Problem> {
+    text.map(|text| text.parse().map_err(|_| Problem::invalid(field, "must be true or false"))).transpose()
+}
+
+fn no_number(field: &str, problem: impl Fn(&str, &'static str) -> Problem) -> Problem {
+    problem(field, "is not a whole number")
+}
+
+/// Digits only; clamped to what the type holds.
+fn whole(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+#[path = "params_tests.rs"]
+mod tests;

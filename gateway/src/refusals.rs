@@ -1,0 +1,59 @@
+//! What the rooms behind the edge refuse, as problems: once, and exhaustively,
+//! so that a new refusal does not compile until somebody decides how it is told.
+
+use crate::problem::{Kind, Problem};
+use command::{accounts::AccountError, threads::ThreadError};
+
+const BUSY: &str = "too much at once, try again";
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match &error {
+            AccountError::UsernameTaken => {
+                Self::new(Kind::UsernameTaken, error.to_string()).with_field("username", "is taken")
+            }
+            AccountError::BadCredentials => Self::new(Kind::BadCredentials, error.to_string()),
+            AccountError::InvalidRefreshToken => Self::new(Kind::Unauthorized, error.to_string()),
+            AccountError::PasswordTooShort | AccountError::PasswordTooLong => Self::invalid("password", &error),
+            AccountError::Busy => Self::new(Kind::Busy, BUSY),
+            AccountError::OutcomeUnknown(_) => Self::outcome_unknown().caused_by(&error),
+            AccountError::Unavailable(_) => Self::out_of_reach(&error),
+            AccountError::Inconsistent(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ThreadError> for Problem {
+    fn from(error: ThreadError) -> Self {
+        match &error {
+            ThreadError::NotFound => Self::not_found(),
+            ThreadError::OneselfOnly => Self::new(Kind::Validation, error.to_string()),
+            ThreadError::KeyReused => {
+                Self::new(Kind::KeyReused, error.to_string()).with_field("key", "was used for another message")
+            }
+            ThreadError::NumberBeyondLast { last } => {
+                Self::new(Kind::Validation, format!("the thread's last number is {last}"))
+            }
+            ThreadError::Conflict => Self::new(Kind::Busy, BUSY),
+            ThreadError::KeyUnknown { .. } | ThreadError::OutcomeUnknown(_) => {
+                Self::outcome_unknown().caused_by(&error)
+            }
+            ThreadError::Unavailable(_) => Self::out_of_reach(&error),
+        }
+    }
+}
+
+impl From<query::Error> for Problem {
+    fn from(error: query::Error) -> Self {
+        match &error {
+            query::Error::Unavailable(_) => Self::out_of_reach(&error),
+            query::Error::Behind(behind) => Self::view_behind(behind),
+            query::Error::Cursor(_) => Self::invalid_cursor(),
+            query::Error::Inconsistent(_) => Self::internal(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "refusals_tests.rs"]
+mod tests;

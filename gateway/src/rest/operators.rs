@@ -1,0 +1,80 @@
+//! How the node is, and the key that its tokens are signed with.
+
+use crate::{
+    app::App,
+    openapi::AnyProblem,
+    problem::{Kind, Problem},
+};
+use axum::{Json as Answer, extract::State, http::header::CACHE_CONTROL, response::IntoResponse};
+use events::Vector;
+use query::View;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// What this node could serve.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// The last position of every partition.
+    #[schema(value_type = String, example = "0:17,3:1289")]
+    log_end: Vector,
+    /// Milliseconds since this node last heard the log.
+    silent_ms: u64,
+    views: Vec<ViewState>,
+}
+
+/// How far a view has come.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ViewState {
+    #[schema(example = "timeline")]
+    view: &'static str,
+    #[schema(value_type = String, example = "0:17,3:1289")]
+    applied: Vector,
+    /// Facts still to be applied.
+    lag: u64,
+}
+
+/// The public keys of access tokens (RFC 7517).
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "operators", operation_id = "get_keys", responses(
+    (status = 200, description = "A JSON Web Key Set", body = Value),
+))]
+pub(super) async fn jwks(State(app): State<App>) -> impl IntoResponse {
+    ([(CACHE_CONTROL, "public, max-age=300")], Answer(app.accounts.jwks()))
+}
+
+/// Whether the process lives.
+#[utoipa::path(get, path = "/healthz", tag = "operators", operation_id = "get_health", responses(
+    (status = 200, description = "It does", body = Health),
+))]
+pub(super) async fn healthz() -> impl IntoResponse {
+    Answer(Health { status: "ok" })
+}
+
+/// Whether this node can serve: the log is heard, the views can be read and keep up.
+#[utoipa::path(get, path = "/readyz", tag = "operators", operation_id = "get_readiness", responses(
+    (status = 200, description = "It can", body = Readiness),
+    AnyProblem,
+))]
+pub(super) async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    if app.draining.is_cancelled() {
+        return Err(Problem::unavailable("this node is stopping"));
+    }
+    app.hearing()?;
+    let log_end = app.log.end().await.map_err(|error| Problem::out_of_reach(&error))?;
+    let mut views = Vec::with_capacity(View::ALL.len());
+    for view in View::ALL {
+        let applied = app.views.refresh(view).await?;
+        let lag = log_end.iter().map(|end| end.sequence.saturating_sub(applied.get(end.partition))).sum();
+        if !app.progress.keeps_up(view, &applied, log_end.clone(), app.clock.now()) {
+            return Err(Problem::new(Kind::Unavailable, format!("the {view} view is {lag} facts behind for too long")));
+        }
+        views.push(ViewState { view: view.name(), applied, lag });
+    }
+    let silent_ms = u64::try_from(app.log.silent_for().as_millis()).unwrap_or(u64::MAX);
+    Ok(Answer(Readiness { log_end, silent_ms, views }))
+}

@@ -1,0 +1,91 @@
+//! Other people.
+
+use crate::{
+    app::App,
+    auth::Caller,
+    openapi::{CallerProblem, QueryProblem},
+    params::{InPath, InQuery},
+    positions::{After, AsOf},
+    problem::Problem,
+};
+use axum::{Json as Answer, extract::State, response::IntoResponse};
+use events::{UserId, name::Username};
+use query::{View, directory};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// A person, as others see them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
+pub(super) struct User {
+    #[schema(value_type = Uuid)]
+    pub(super) user_id: UserId,
+    #[schema(example = "ada")]
+    pub(super) username: String,
+    #[schema(example = "Ada Lovelace")]
+    pub(super) display_name: String,
+    pub(super) about: String,
+}
+
+impl From<directory::User> for User {
+    fn from(user: directory::User) -> Self {
+        let directory::User { user_id, username, display_name, about } = user;
+        Self { user_id, username, display_name, about }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Named {
+    /// The whole name; its width and case do not matter.
+    #[param(example = "ada")]
+    username: String,
+}
+
+/// Finds a person by their whole username.
+#[utoipa::path(get, path = "/v1/users", tag = "people", operation_id = "find_user", security(("bearer" = [])),
+    params(Named, After),
+    responses(
+        (status = 200, description = "The person", body = User,
+            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+        (status = 404, description = "Nobody is called so", body = Problem, content_type = "application/problem+json"),
+        QueryProblem, CallerProblem,
+    ))]
+pub(super) async fn by_username(
+    State(app): State<App>,
+    _: Caller,
+    after: After,
+    InQuery(Named { username }): InQuery<Named>,
+) -> Result<impl IntoResponse, Problem> {
+    // What cannot be a username is nobody's.
+    let username = Username::parse(&username).map_err(|_| Problem::not_found())?;
+    let question = || app.views.user_by_username(username.as_str());
+    let answer = after.ask(&app, View::Directory, question).await?;
+    let user = answer.value.ok_or_else(Problem::not_found)?;
+    Ok((AsOf(answer.as_of), Answer(User::from(user))))
+}
+
+/// Tells who somebody is.
+#[utoipa::path(get, path = "/v1/users/{user_id}", tag = "people", operation_id = "get_user", security(("bearer" = [])),
+    params(
+        ("user_id" = Uuid, Path),
+        After,
+    ),
+    responses(
+        (status = 200, description = "The person", body = User,
+            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+        (status = 404, description = "Nobody has that id", body = Problem, content_type = "application/problem+json"),
+        CallerProblem,
+    ))]
+pub(super) async fn by_id(
+    State(app): State<App>,
+    _: Caller,
+    after: After,
+    InPath(user_id): InPath<UserId>,
+) -> Result<impl IntoResponse, Problem> {
+    let question = || app.views.user(user_id);
+    let answer = after.ask(&app, View::Directory, question).await?;
+    let user = answer.value.ok_or_else(Problem::not_found)?;
+    Ok((AsOf(answer.as_of), Answer(User::from(user))))
+}

@@ -1,0 +1,142 @@
+//! Sending a message, for REST and sockets alike: once per sender and key, for
+//! ever. What the thread's own memory does not reach back to, the `timeline`
+//! view is asked for.
+
+use crate::{
+    app::App,
+    params,
+    positions::{ask, deadline},
+    problem::Problem,
+    time::Time,
+};
+use command::threads::{Absent, Send, Sent, ThreadError, To};
+use events::{MessageKey, Position, ThreadId, UserId, event::Number, text::Body};
+use query::{View, timeline::Message};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// How often the view is asked before the caller is sent away to ask again.
+const ATTEMPTS: u32 = 4;
+
+/// What a client wrote.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Written {
+    /// Minted by the sender, a UUIDv7: the same key again answers what it answered first.
+    #[schema(value_type = Uuid)]
+    pub(crate) key: String,
+    /// 1 to 32,768 bytes after NFC.
+    #[schema(example = "Hello")]
+    pub(crate) body: String,
+    /// The number of a message in the same thread.
+    #[serde(default)]
+    pub(crate) reply_to: Option<Number>,
+}
+
+/// A message to send, parsed.
+#[derive(Debug, Clone)]
+pub(crate) struct SendRequest {
+    pub(crate) to: To,
+    pub(crate) key: MessageKey,
+    pub(crate) body: Body,
+    pub(crate) reply_to: Option<Number>,
+}
+
+/// A message that is in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct SendAnswer {
+    #[schema(value_type = Uuid)]
+    pub(crate) thread_id: ThreadId,
+    #[schema(example = 42)]
+    pub(crate) number: Number,
+    #[schema(value_type = Uuid)]
+    pub(crate) key: MessageKey,
+    #[schema(value_type = String, example = "3:1289")]
+    pub(crate) position: Position,
+    pub(crate) sent_at: Time,
+    /// Whether it was there before.
+    #[serde(skip)]
+    pub(crate) repeated: bool,
+}
+
+impl SendRequest {
+    /// Parses what a client wrote.
+    ///
+    /// # Errors
+    /// 422 for a key that is no UUIDv7, or a text that may not be.
+    pub(crate) fn parse(to: To, written: &Written) -> Result<Self, Problem> {
+        let Written { key, body, reply_to } = written;
+        Ok(Self {
+            to,
+            key: MessageKey::parse_minted(key).map_err(|error| Problem::invalid("key", error))?,
+            body: Body::parse(body).map_err(|error| Problem::invalid("body", error))?,
+            reply_to: *reply_to,
+        })
+    }
+}
+
+/// Parses the id of a thread to send to, as the field of that name.
+///
+/// # Errors
+/// 400 where it is none.
+pub(crate) fn thread(field: &str, text: &str) -> Result<To, Problem> {
+    params::id(field, text).map(To::Thread)
+}
+
+/// Parses the id of a person to send to, as the field of that name.
+///
+/// # Errors
+/// 400 where it is none.
+pub(crate) fn peer(field: &str, text: &str) -> Result<To, Problem> {
+    params::id(field, text).map(To::Peer)
+}
+
+/// Sends a message; the same key again answers what it answered first.
+///
+/// # Errors
+/// What the thread refuses, 409 for a key that was used for another message; technical ones.
+pub(crate) async fn send(app: &App, by: UserId, request: SendRequest) -> Result<SendAnswer, Problem> {
+    let mut absent = None;
+    for _ in 0..ATTEMPTS {
+        let SendRequest { to, key, body, reply_to } = request.clone();
+        match app.threads.send(Send { by, to, key, body, reply_to, absent }).await {
+            Ok(sent) => return Ok(first(request.key, &sent)),
+            Err(ThreadError::KeyUnknown { thread_id, as_of }) => {
+                let question = || app.views.find_key(thread_id, by, key);
+                let found = ask(app, View::Timeline, &as_of.into(), deadline(), question).await?;
+                let sequence = found.as_of.get(as_of.partition);
+                match found.value {
+                    Some(message) => return repeated(&request, thread_id, as_of, &message),
+                    None => absent = Some(Absent { as_of: Position { sequence, ..as_of } }),
+                }
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+    }
+    Err(Problem::unavailable("the thread is changing too fast, try again"))
+}
+
+fn first(key: MessageKey, sent: &Sent) -> SendAnswer {
+    let &Sent { thread_id, number, position, sent_at, repeated } = sent;
+    SendAnswer { thread_id, number, key, position, sent_at: Time(sent_at), repeated }
+}
+
+/// The first answer, as the view has it, if this is the same message.
+fn repeated(
+    request: &SendRequest,
+    thread_id: ThreadId,
+    near: Position,
+    message: &Message,
+) -> Result<SendAnswer, Problem> {
+    if message.body.as_deref() != Some(request.body.as_str()) || message.reply_to != request.reply_to {
+        return Err(ThreadError::KeyReused.into());
+    }
+    Ok(SendAnswer {
+        thread_id,
+        number: message.number,
+        key: message.key,
+        position: Position { sequence: message.sequence, ..near },
+        sent_at: Time(message.sent_at),
+        repeated: true,
+    })
+}

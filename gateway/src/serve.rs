@@ -1,0 +1,106 @@
+//! Connections: accepts them, bounds how long a head may take and how large it
+//! may be, and at the end lets what is under way finish.
+
+use crate::{app::App, rest};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use std::{io, time::Duration};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long a request's head may take; also how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes that a request's head may have; hyper answers 431 to more.
+const MAX_HEAD: usize = 16 << 10;
+
+/// How long a stopping node waits for what is under way.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long a starting node lets connections wait for the log.
+const BOOT: Duration = Duration::from_secs(3);
+const BOOT_LOOK: Duration = Duration::from_millis(20);
+
+/// After an error of the listener (no file descriptors left, most likely) nothing is accepted for so long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, then answers what is under way and closes the sockets.
+pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
+    let router = rest::router(app.clone());
+    let connections = TaskTracker::new();
+    boot(&app).await;
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(connection(stream, router.clone(), stop.clone()));
+            }
+            Err(error) if of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    app.draining.cancel();
+    connections.close();
+    app.sockets.close();
+    let drained = async { tokio::join!(connections.wait(), app.sockets.wait()) };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        tracing::warn!(connections = connections.len(), sockets = app.sockets.len(), "cut off at the end of the drain");
+    }
+}
+
+/// Who connects while the log's newest part is still being read waits a moment rather than being sent away.
+async fn boot(app: &App) {
+    let ready = async {
+        let mut look = tokio::time::interval(BOOT_LOOK);
+        while !app.hub.ready() {
+            look.tick().await;
+        }
+    };
+    if tokio::time::timeout(BOOT, ready).await.is_err() {
+        tracing::warn!("the log is not read up to its end yet: serving 503 until it is");
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+    // Answers and frames are small and must not wait for each other.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone at once");
+        return;
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(DRAIN, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// Whether only the one connection failed that was about to be accepted.
+fn of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}

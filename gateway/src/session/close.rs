@@ -1,0 +1,30 @@
+//! Why a socket ends: the codes of the contract, and a reason that fits into a
+//! close frame.
+
+/// The last words to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Close {
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+}
+
+impl Close {
+    pub(crate) const PROTOCOL: u16 = 1002;
+    pub(crate) const BINARY: u16 = 1003;
+    pub(crate) const NOT_UTF8: u16 = 1007;
+    pub(crate) const TOO_LONG: u16 = 1009;
+    pub(crate) const COME_BACK: u16 = 1012;
+    pub(crate) const SLOW: u16 = 1013;
+    pub(crate) const BAD_FRAME: u16 = 4400;
+    pub(crate) const UNAUTHORIZED: u16 = 4401;
+    pub(crate) const NO_HELLO: u16 = 4408;
+    pub(crate) const TOO_MANY: u16 = 4409;
+
+    /// A control frame carries 125 bytes, two of them for the code (RFC 6455, section 5.5).
+    const REASON_BYTES: usize = 123;
+
+    pub(crate) fn new(code: u16, reason: &str) -> Self {
+        let end = reason.floor_char_boundary(Self::REASON_BYTES);
+        Self { code, reason: reason[..end].to_owned() }
+    }
+}

@@ -1,0 +1,215 @@
+//! Scripts with a clock of their own.
+
+use super::*;
+use crate::frame::RequestId;
+use uuid::Uuid;
+
+const WELCOME: Utf8Bytes = Utf8Bytes::from_static("welcome");
+const HELLO_FRAME: &str = r#"{"type":"hello","token":"t"}"#;
+
+struct Script {
+    session: Session,
+    now: Duration,
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn whose(session: u128, until: u64) -> Whose {
+    Whose {
+        user_id: UserId::from_uuid(Uuid::from_u128(1)),
+        session_id: SessionId::from_uuid(Uuid::from_u128(session)),
+        until: seconds(until),
+    }
+}
+
+impl Script {
+    fn new() -> Self {
+        Self { session: Session::new(Duration::from_millis(1_234)), now: Duration::ZERO }
+    }
+
+    fn live() -> Self {
+        let mut script = Self::new();
+        script
+            .text(HELLO_FRAME)
+            .event(Event::Entered { whose: whose(2, 300), welcome: WELCOME })
+            .event(Event::Attached);
+        script.effects();
+        script
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.session.handle_frame(self.now, Incoming::Text(text));
+        self
+    }
+
+    fn incoming(&mut self, incoming: Incoming<'_>) -> &mut Self {
+        self.session.handle_frame(self.now, incoming);
+        self
+    }
+
+    fn event(&mut self, event: Event) -> &mut Self {
+        self.session.handle_event(event);
+        self
+    }
+
+    /// Lets time pass as a shell does: the session is called at each of its deadlines.
+    fn wait(&mut self, duration: Duration) -> &mut Self {
+        let end = self.now + duration;
+        while let Some(deadline) = self.session.poll_timeout().filter(|&deadline| deadline <= end) {
+            assert!(deadline > self.now || self.now == Duration::ZERO, "a deadline that does not move");
+            self.now = deadline;
+            self.session.handle_timeout(deadline);
+        }
+        self.now = end;
+        self
+    }
+
+    fn effects(&mut self) -> Vec<Effect> {
+        std::iter::from_fn(|| self.session.poll_effect()).collect()
+    }
+
+    fn closes(&mut self, code: u16) -> String {
+        let effects = self.effects();
+        let Some(Effect::Close(close)) = effects.last() else { panic!("{effects:?}") };
+        assert_eq!(close.code, code, "{close:?}");
+        assert_eq!(self.session.poll_timeout(), None);
+        self.text(HELLO_FRAME).event(Event::Slow).wait(seconds(1_000));
+        assert_eq!(self.effects(), [], "nothing follows the close");
+        close.reason.clone()
+    }
+}
+
+#[test]
+fn hello_enters_welcomes_attaches_and_goes_live() {
+    let mut script = Script::new();
+    script.text(r#"{"type":"hello","token":"t","resume":"0:7"}"#);
+    assert_eq!(script.effects(), [Effect::Enter { token: "t".to_owned() }]);
+    script.event(Event::Entered { whose: whose(2, 300), welcome: WELCOME });
+    let resume = Some("0:7".parse().unwrap());
+    assert_eq!(script.effects(), [Effect::Send(WELCOME), Effect::Attach { resume }]);
+    script.event(Event::Attached);
+    assert_eq!(script.effects(), []);
+    script.text(r#"{"type":"ping"}"#);
+    assert_eq!(script.effects(), [Effect::Pong]);
+}
+
+#[test]
+fn without_a_hello_it_ends_after_five_seconds() {
+    let mut script = Script::new();
+    script.wait(Duration::from_millis(4_900)).incoming(Incoming::Alive);
+    assert_eq!(script.effects(), []);
+    script.wait(Duration::from_millis(100));
+    script.closes(4408);
+}
+
+#[test]
+fn hello_comes_first_and_once() {
+    let mut script = Script::new();
+    script.text(r#"{"type":"ping"}"#).closes(4400);
+    let mut script = Script::live();
+    script.text(HELLO_FRAME).closes(4400);
+}
+
+#[test]
+fn bad_messages_end_it_with_their_codes() {
+    Script::live().text("{").closes(4400);
+    Script::live().incoming(Incoming::Binary).closes(1003);
+    Script::new().incoming(Incoming::Binary).closes(1003);
+    Script::live().event(Event::NotUtf8).closes(1007);
+    Script::live().event(Event::TooLong).closes(1009);
+}
+
+#[test]
+fn a_reason_fits_into_a_close_frame() {
+    let frame = format!(r#"{{"type":"ping","{}":1}}"#, "ä".repeat(500));
+    let reason = Script::live().text(&frame).closes(4400);
+    assert!(reason.len() <= 123 && reason.len() > 100, "{reason}");
+}
+
+#[test]
+fn a_bad_token_ends_it() {
+    let mut script = Script::new();
+    script.text(HELLO_FRAME).event(Event::Unauthorized);
+    script.closes(4401);
+    Script::live().event(Event::Revoked).closes(4401);
+}
+
+#[test]
+fn a_token_that_expires_ends_it_unless_it_was_refreshed() {
+    let mut script = Script::live();
+    for _ in 0..30 {
+        script.wait(seconds(10)).incoming(Incoming::Alive);
+    }
+    script.effects();
+    script.wait(seconds(6));
+    script.closes(4401);
+
+    let mut script = Script::live();
+    script.text(r#"{"type":"refresh","token":"u"}"#);
+    assert_eq!(script.effects(), [Effect::Refresh { token: "u".to_owned() }]);
+    script.event(Event::Refreshed(whose(2, 600)));
+    for _ in 0..59 {
+        script.wait(seconds(10)).incoming(Incoming::Alive);
+    }
+    assert!(script.effects().iter().all(|effect| *effect == Effect::Ping));
+    script.wait(seconds(16));
+    script.closes(4401);
+}
+
+#[test]
+fn a_token_of_another_session_does_not_refresh() {
+    Script::live().event(Event::Refreshed(whose(3, 600))).closes(4401);
+}
+
+#[test]
+fn it_pings_and_ends_what_does_not_answer() {
+    let mut script = Script::live();
+    script.wait(seconds(59));
+    assert_eq!(script.effects(), [Effect::Ping, Effect::Ping]);
+    script.incoming(Incoming::Alive).wait(seconds(59));
+    assert_eq!(script.effects(), [Effect::Ping, Effect::Ping]);
+    script.wait(seconds(1));
+    assert_eq!(script.effects(), [Effect::End]);
+}
+
+#[test]
+fn a_pong_is_owed_until_what_was_missed_is_on_its_way() {
+    let mut script = Script::new();
+    script.text(HELLO_FRAME).event(Event::Entered { whose: whose(2, 300), welcome: WELCOME });
+    script.effects();
+    script.text(r#"{"type":"ping"}"#).text(r#"{"type":"ping"}"#);
+    assert_eq!(script.effects(), []);
+    script.event(Event::Attached);
+    assert_eq!(script.effects(), [Effect::Pong, Effect::Pong]);
+}
+
+#[test]
+fn requests_are_carried_out_in_their_turn_also_before_it_is_live() {
+    let mut script = Script::new();
+    script.text(HELLO_FRAME).event(Event::Entered { whose: whose(2, 300), welcome: WELCOME });
+    script.effects();
+    script.text(r#"{"type":"send","id":"a","to":"x","key":"k","body":"hi"}"#);
+    script.text(r#"{"type":"react","id":"b"}"#);
+    let effects = script.effects();
+    let [Effect::Execute(Command::Send(send)), Effect::Execute(Command::Refuse { id, fault: Fault::NotServed })] =
+        effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((&send.id, id), (&RequestId::Text("a".to_owned()), &RequestId::Text("b".to_owned())));
+    script.event(Event::Answered(Utf8Bytes::from_static("ack")));
+    assert_eq!(script.effects(), [Effect::Send(Utf8Bytes::from_static("ack"))]);
+}
+
+#[test]
+fn who_is_sent_away_is_told_when_to_come_back() {
+    assert_eq!(Script::live().event(Event::Draining).closes(1012), "the node is going; reconnect after 1234 ms");
+    let mut script = Script::new();
+    script.text(HELLO_FRAME).event(Event::Entered { whose: whose(2, 300), welcome: WELCOME });
+    let reason = script.event(Event::Unavailable("views are behind")).closes(1012);
+    assert_eq!(reason, "views are behind; reconnect after 1234 ms");
+    Script::live().event(Event::Superseded).closes(4409);
+    Script::live().event(Event::Slow).closes(1013);
+}

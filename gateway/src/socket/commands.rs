@@ -1,0 +1,108 @@
+//! A socket's requests, carried out in their order and beside its pushes. Who
+//! asks for more than is answered is not read any further until it is.
+
+use crate::{
+    app::App,
+    frame::{self, Fault, RequestId, SendFrame},
+    problem::{Kind, Problem},
+    sending::{self, SendAnswer, SendRequest, Written},
+    session::Command,
+};
+use axum::extract::ws::Utf8Bytes;
+use events::UserId;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use std::{collections::VecDeque, future::pending, time::Duration};
+use tokio::time::timeout;
+
+/// Requests of one socket that are under way or wait.
+const MOST: usize = 32;
+/// As long as a handler of REST may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub(super) struct Commands {
+    waiting: VecDeque<Answered>,
+    /// Receipts commute and are not answered: none waits for another.
+    receipts: FuturesUnordered<BoxFuture<'static, ()>>,
+}
+
+type Answered = BoxFuture<'static, Utf8Bytes>;
+
+impl Commands {
+    pub(super) fn push(&mut self, app: &App, by: UserId, command: Command) {
+        let app = app.clone();
+        match command {
+            Command::Send(send) => self.waiting.push_back(answer(app, by, send).boxed()),
+            Command::Refuse { id, fault } => {
+                self.waiting.push_back(std::future::ready(frame::error(&id, &refusal(&fault))).boxed());
+            }
+            Command::Receipt { thread_id, delivered, read } => self.receipts.push(
+                async move {
+                    if let Err(error) = app.threads.advance_receipt(by, thread_id, delivered, read).await {
+                        tracing::debug!(%error, "a receipt was not taken");
+                    }
+                }
+                .boxed(),
+            ),
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() < MOST && self.receipts.len() < MOST
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.receipts.is_empty()
+    }
+
+    /// Goes on until a request is answered, or the last receipt is taken. Dropped half-way, it loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Utf8Bytes> {
+        while !self.is_idle() {
+            let Self { waiting, receipts } = self;
+            let first = async {
+                match waiting.front_mut() {
+                    Some(first) => first.await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                answer = first => {
+                    waiting.pop_front();
+                    return Some(answer);
+                }
+                Some(()) = receipts.next() => {}
+            }
+        }
+        None
+    }
+}
+
+async fn answer(app: App, by: UserId, send: SendFrame) -> Utf8Bytes {
+    let answer = timeout(PATIENCE, carry_out(&app, by, &send)).await;
+    told(&send.id, answer.unwrap_or_else(|_| Err(Problem::outcome_unknown())))
+}
+
+fn told(id: &RequestId, answer: Result<SendAnswer, Problem>) -> Utf8Bytes {
+    match answer {
+        Ok(answer) => frame::ack(id, &answer),
+        Err(problem) => frame::error(id, &problem),
+    }
+}
+
+#[tracing::instrument(name = "gateway.send", skip_all)]
+async fn carry_out(app: &App, by: UserId, send: &SendFrame) -> Result<SendAnswer, Problem> {
+    let SendFrame { thread_id, to, key, body, reply_to, .. } = send;
+    let to = match (thread_id, to) {
+        (Some(thread_id), None) => sending::thread("thread_id", thread_id)?,
+        (None, Some(peer)) => sending::peer("to", peer)?,
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(Problem::new(Kind::Validation, "either thread_id or to is needed"));
+        }
+    };
+    let written = Written { key: key.clone(), body: body.clone(), reply_to: *reply_to };
+    sending::send(app, by, SendRequest::parse(to, &written)?).await
+}
+
+fn refusal(fault: &Fault) -> Problem {
+    Problem::new(Kind::Validation, fault.to_string())
+}

@@ -1,0 +1,76 @@
+// Draws /openapi.json. Text only ever enters the page as text.
+"use strict";
+
+const make = (tag, attributes = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children.filter((child) => child !== undefined && child !== null && child !== ""));
+  return element;
+};
+
+const nameOf = (reference) => reference.split("/").pop();
+
+/** A schema in one line: `string (uuid)`, `Thread[]`, `integer or null`. */
+const inShort = (schema) => {
+  if (!schema) return "";
+  if (schema.$ref) return nameOf(schema.$ref);
+  if (schema.oneOf ?? schema.anyOf) return (schema.oneOf ?? schema.anyOf).map(inShort).join(" or ");
+  if (schema.allOf) return schema.allOf.map(inShort).join(" and ");
+  if (schema.type === "array") return `${inShort(schema.items)}[]`;
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
+  const type = [].concat(schema.type ?? "any").join(" or ");
+  return schema.format ? `${type} (${schema.format})` : type;
+};
+
+const table = (head, rows) =>
+  rows.length === 0
+    ? ""
+    : make("table", {},
+        make("tr", {}, ...head.map((cell) => make("th", {}, cell))),
+        ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell)))));
+
+const contentOf = (content) =>
+  Object.entries(content ?? {}).map(([type, { schema }]) => `${type}: ${inShort(schema)}`).join(", ");
+
+const operation = (method, path, told) =>
+  make("details", {},
+    make("summary", {},
+      make("span", { class: "method" }, method.toUpperCase()), " ", make("code", {}, path), ` — ${told.summary ?? ""}`),
+    make("div", {},
+      told.description ? make("p", {}, told.description) : "",
+      told.security ? make("p", { class: "soft" }, "Needs Authorization: Bearer.") : "",
+      table(["parameter", "in", "type", ""], (told.parameters ?? []).map((parameter) =>
+        [parameter.name + (parameter.required ? "" : "?"), parameter.in, inShort(parameter.schema), parameter.description ?? ""])),
+      told.requestBody ? make("p", {}, "Body: ", make("code", {}, contentOf(told.requestBody.content))) : "",
+      table(["status", "", "body", "headers"], Object.entries(told.responses ?? {}).map(([status, response]) =>
+        [status, response.description ?? "", contentOf(response.content), Object.keys(response.headers ?? {}).join(", ")]))));
+
+const shape = (name, schema) => {
+  const shapes = (schema.oneOf ?? [schema]).flatMap((one) => one.allOf ?? [one]);
+  const fields = shapes.flatMap(({ properties, required }) =>
+    Object.entries(properties ?? {}).map(([field, told]) =>
+      [field + ((required ?? []).includes(field) ? "" : "?"), inShort(told), told.description ?? ""]));
+  return make("details", {},
+    make("summary", {}, make("code", {}, name)),
+    make("div", {}, schema.description ? make("p", {}, schema.description) : "", table(["field", "type", ""], fields)));
+};
+
+const draw = (api) => {
+  const methods = Object.entries(api.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, told]) => ({ method, path, told })));
+  return [
+    ...(api.info.description ?? "").split("\n\n").map((paragraph) => make("p", {}, paragraph.replaceAll("**", "").replaceAll("`", ""))),
+    ...(api.tags ?? []).flatMap(({ name, description }) => [
+      make("h2", { id: name }, `${name}: ${description}`),
+      ...methods.filter(({ told }) => (told.tags ?? []).includes(name))
+        .map(({ method, path, told }) => operation(method, path, told)),
+    ]),
+    make("h2", { id: "shapes" }, "shapes"),
+    ...Object.entries(api.components?.schemas ?? {}).map(([name, schema]) => shape(name, schema)),
+  ];
+};
+
+fetch("/openapi.json")
+  .then((response) => response.json())
+  .then((api) => document.getElementById("document").replaceChildren(...draw(api)))
+  .catch((error) => document.getElementById("document").replaceChildren(make("p", {}, `The document could not be read: ${error}`)));

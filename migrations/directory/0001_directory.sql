@@ -1,0 +1,25 @@
+-- Who people are. Unqualified names: a generation lies in whatever schema it is made for.
+
+CREATE TABLE generation (
+    id      uuid NOT NULL,
+    epoch   uuid NOT NULL,
+    version integer NOT NULL
+);
+CREATE UNIQUE INDEX generation_is_one ON generation ((true));
+
+CREATE TABLE checkpoint (
+    sequence  bigint NOT NULL,
+    partition integer PRIMARY KEY,
+    event_id  uuid
+);
+
+CREATE TABLE users (
+    created_at   timestamptz NOT NULL,
+    user_id      uuid PRIMARY KEY,
+    -- NULL once the person was erased.
+    username     text,
+    display_name text,
+    about        text NOT NULL DEFAULT ''
+);
+-- Not unique: names are claimed in the credentials bucket, and a view must not halt over what is decided elsewhere.
+CREATE INDEX users_username ON users (username);

@@ -1,0 +1,49 @@
+-- What a person's list of threads shows: heads, memberships and receipts.
+
+CREATE TABLE generation (
+    id      uuid NOT NULL,
+    epoch   uuid NOT NULL,
+    version integer NOT NULL
+);
+CREATE UNIQUE INDEX generation_is_one ON generation ((true));
+
+CREATE TABLE checkpoint (
+    sequence  bigint NOT NULL,
+    partition integer PRIMARY KEY,
+    event_id  uuid
+);
+
+-- One row a thread, rewritten with every message: room in the page and no index on what changes keep that in place (HOT).
+CREATE TABLE heads (
+    updated_at     timestamptz NOT NULL,
+    last_sequence  bigint NOT NULL,
+    last_sent_at   timestamptz,
+    last_number    integer NOT NULL,
+    member_count   integer NOT NULL,
+    thread_id      uuid PRIMARY KEY,
+    kind           text NOT NULL,
+    last_sender_id uuid,
+    title          text,
+    -- NULL before the first message, and once its author was erased.
+    last_body      text
+) WITH (fillfactor = 75);
+
+-- Who is in which thread, and up to what number they have got and read, 0 for nothing. Sending reads up to what one sent,
+-- so one's own last number is never above read_number.
+CREATE TABLE memberships (
+    joined_sequence  bigint NOT NULL,
+    joined_at        timestamptz NOT NULL,
+    joined_number    integer NOT NULL,
+    delivered_number integer NOT NULL DEFAULT 0,
+    read_number      integer NOT NULL DEFAULT 0,
+    user_id          uuid NOT NULL,
+    thread_id        uuid NOT NULL,
+    role             text NOT NULL,
+    -- The other of a direct thread.
+    peer_id          uuid,
+    left_sequence    bigint,
+    delivered_at     timestamptz,
+    read_at          timestamptz,
+    PRIMARY KEY (user_id, thread_id)
+) WITH (fillfactor = 75);
+CREATE INDEX memberships_thread ON memberships (thread_id);

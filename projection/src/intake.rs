@@ -1,0 +1,91 @@
+//! Facts of all partitions that a runner owns, merged and projected as they
+//! arrive. Partitions take turns; within each, order is the log's.
+
+use crate::{projection::Projection, store::checkpoint::Checkpoint};
+use events::{Envelope, EventLog, log::Subscription};
+use futures_util::future::{FutureExt, select_all};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+/// What a partition may add in its turn.
+const TURN: usize = 500;
+/// How long facts that mean nothing to the view wait for others before they move the checkpoint alone.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Where a runner's batches come from. Nothing is lost where a method is dropped half-way.
+pub(crate) struct Intake<P> {
+    subscriptions: Vec<Subscription>,
+    batch: Batch<P>,
+    max: usize,
+}
+
+/// What goes into one transaction.
+#[derive(Default)]
+pub(crate) struct Batch<P> {
+    pub(crate) writes: P,
+    /// The last event of each partition that the batch has events of.
+    pub(crate) moved: Checkpoint,
+    pub(crate) events: usize,
+}
+
+impl<P: Projection> Intake<P> {
+    pub(crate) fn after(checkpoint: &Checkpoint, log: &EventLog, max: usize) -> Self {
+        let subscriptions =
+            checkpoint.iter().map(|(partition, mark)| log.subscribe(partition, mark.sequence)).collect();
+        Self { subscriptions, batch: Batch::default(), max }
+    }
+
+    /// Waits until there is something to commit: rows at once, a mere move of the checkpoint after a while.
+    pub(crate) async fn ready(&mut self) {
+        while self.batch.events == 0 {
+            self.more().await;
+        }
+        let mut quiet = pin!(sleep(QUIET));
+        while self.batch.writes.is_empty() && !self.is_full() {
+            tokio::select! {
+                () = &mut quiet => return,
+                () = self.more() => {}
+            }
+        }
+    }
+
+    /// Waits for facts of any partition, then takes a turn of each, as far as the batch has room.
+    pub(crate) async fn more(&mut self) {
+        let turn = self.turn().max(1);
+        let waiting = self.subscriptions.iter_mut().map(|subscription| Box::pin(subscription.next_batch(turn)));
+        let (events, first, others) = select_all(waiting).await;
+        drop(others);
+        self.batch.add(&events);
+        for index in (0..self.subscriptions.len()).filter(|&index| index != first) {
+            if self.is_full() {
+                return;
+            }
+            let turn = self.turn();
+            if let Some(events) = self.subscriptions[index].next_batch(turn).now_or_never() {
+                self.batch.add(&events);
+            }
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.batch.events >= self.max
+    }
+
+    pub(crate) fn take(&mut self) -> Batch<P> {
+        std::mem::take(&mut self.batch)
+    }
+
+    fn turn(&self) -> usize {
+        TURN.min(self.max.saturating_sub(self.batch.events))
+    }
+}
+
+impl<P: Projection> Batch<P> {
+    pub(crate) fn add(&mut self, events: &[Arc<Envelope>]) {
+        for envelope in events {
+            self.writes.project(envelope);
+            self.moved.mark(envelope.position, envelope.id);
+        }
+        self.events += events.len();
+    }
+}

@@ -1,0 +1,23 @@
+//! The pure side of a view: what facts mean as rows. No I/O, no clock. The
+//! writes of a batch coalesce, and come out the same however facts are batched.
+
+use events::{Envelope, event::Number};
+
+/// A batch's writes to one view; the default is none.
+pub(crate) trait Projection: Default {
+    /// Adds what a fact means.
+    fn project(&mut self, envelope: &Envelope);
+
+    /// Whether the facts so far mean nothing to this view.
+    fn is_empty(&self) -> bool;
+}
+
+/// A message's number as the tables hold it.
+pub(crate) fn column(number: Number) -> i32 {
+    i32::try_from(number).expect("no thread has two thousand million messages")
+}
+
+/// A sequence as the tables hold it.
+pub(crate) fn sequence_column(sequence: u64) -> i64 {
+    i64::try_from(sequence).expect("no partition has that many events")
+}

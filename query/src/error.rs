@@ -1,0 +1,54 @@
+//! Why there is no answer. The edge turns `Unavailable` and `Behind` into 503,
+//! `Inconsistent` into 500, `Cursor` into 400.
+
+use crate::{Behind, InvalidCursor};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Postgres is away or overloaded, or the view is not built yet, or not in a version that this build knows.
+    #[error("the view cannot be read now")]
+    Unavailable(#[source] Source),
+    /// The view has not come as far as was asked for.
+    #[error(transparent)]
+    Behind(#[from] Behind),
+    /// A cursor of another list.
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
+    /// The rows are not what the statement or this code expects.
+    #[error("the view is inconsistent")]
+    Inconsistent(#[source] Source),
+}
+
+impl Error {
+    pub(crate) fn inconsistent(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Inconsistent(error.into())
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if is_passing(&error) { Self::Unavailable(error.into()) } else { Self::Inconsistent(error.into()) }
+    }
+}
+
+/// Whether the same question may well be answered later.
+fn is_passing(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        );
+    };
+    let code = error.code().unwrap_or_default();
+    // 08 connection, 40 rolled back, 53 resources, 55 not in that state, 57 intervention and time-outs, 58 system.
+    let class = code.get(..2).unwrap_or_default();
+    // A database, schema or table that is not there is one that is not there yet.
+    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || matches!(&*code, "3D000" | "3F000" | "42P01")
+}

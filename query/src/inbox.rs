@@ -1,0 +1,312 @@
+//! `inbox`: a person's threads, who is in them, and how far they have got and
+//! read. Answers of one thread go to its members; to anyone else it does not exist.
+
+use crate::{
+    Answer, Cursor, Error, InvalidCursor, View, Views,
+    answer::{self, as_of},
+};
+use events::{ThreadId, Timestamp, UserId, event::Number};
+use sqlx::{Row, postgres::PgRow};
+use uuid::Uuid;
+
+/// A thread as one of its members sees it in their inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    pub thread_id: ThreadId,
+    pub kind: Kind,
+    pub title: Option<String>,
+    /// The other of a direct thread.
+    pub peer_id: Option<UserId>,
+    pub role: Role,
+    pub member_count: u32,
+    pub last_number: Number,
+    /// `None` where nothing was written since the reader joined.
+    pub last_message: Option<LastMessage>,
+    pub updated_at: Timestamp,
+    pub unread: u32,
+    pub read_number: Number,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Direct,
+    Group,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Owner,
+    Admin,
+    Member,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastMessage {
+    pub number: Number,
+    pub sender_id: UserId,
+    /// `None` once its author was erased.
+    pub body: Option<String>,
+    pub sent_at: Timestamp,
+}
+
+/// One who is in a thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub user_id: UserId,
+    pub role: Role,
+    pub joined_at: Timestamp,
+}
+
+/// How far a member has got and read: up to and including those numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub user_id: UserId,
+    pub delivered: Option<Mark>,
+    pub read: Option<Mark>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    pub number: Number,
+    pub at: Timestamp,
+}
+
+/// A thread that a person is in, as a socket needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    pub thread_id: ThreadId,
+    pub kind: Kind,
+    pub peer_id: Option<UserId>,
+    pub joined_sequence: u64,
+    pub last_number: Number,
+    pub member_count: u32,
+}
+
+/// A part of a list, and where the next one begins, if there is more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paged<T> {
+    pub items: Vec<T>,
+    pub next: Option<Cursor>,
+}
+
+/// A member's threads, each as `t` with what its member may see of it.
+macro_rules! threads_of_reader {
+    ($condition:literal) => {
+        concat!(
+            as_of!("inbox"),
+            "SELECT vector, version, t.* FROM as_of LEFT JOIN ( \
+                 SELECT h.thread_id, h.kind, h.title, m.peer_id, m.role, h.member_count, h.last_number, h.updated_at, \
+                        greatest(0, h.last_number - greatest(m.read_number, m.joined_number)) AS unread, \
+                        m.read_number, m.joined_sequence, \
+                        CASE WHEN h.last_number > m.joined_number THEN h.last_sender_id END AS last_sender_id, \
+                        CASE WHEN h.last_number > m.joined_number THEN h.last_body END AS last_body, \
+                        CASE WHEN h.last_number > m.joined_number THEN h.last_sent_at END AS last_sent_at \
+                 FROM inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id \
+                 WHERE m.user_id = $1 AND m.left_sequence IS NULL ",
+            $condition,
+            ") t ON true"
+        )
+    };
+}
+
+/// What is known of a thread's members, each as `m`, for one of them: no row where the reader is none.
+macro_rules! members_for_reader {
+    ($condition:literal) => {
+        concat!(
+            as_of!("inbox"),
+            ", reader AS (SELECT thread_id FROM inbox.memberships \
+             WHERE user_id = $2 AND thread_id = $1 AND left_sequence IS NULL) \
+             SELECT vector, version, reader.thread_id IS NOT NULL AS is_member, m.user_id, m.role, m.joined_at, \
+                    m.delivered_number, m.delivered_at, m.read_number, m.read_at \
+             FROM as_of LEFT JOIN reader ON true LEFT JOIN LATERAL ( \
+                 SELECT user_id, role, joined_at, delivered_number, delivered_at, read_number, read_at \
+                 FROM inbox.memberships WHERE thread_id = reader.thread_id AND left_sequence IS NULL ",
+            $condition,
+            ") m ON true ORDER BY m.user_id"
+        )
+    };
+}
+
+const THREADS: &str = concat!(
+    threads_of_reader!(
+        "AND ($2::timestamptz IS NULL OR (h.updated_at, h.thread_id) < ($2, $3::uuid)) \
+         ORDER BY h.updated_at DESC, h.thread_id DESC LIMIT $4"
+    ),
+    " ORDER BY t.updated_at DESC, t.thread_id DESC"
+);
+const THREAD: &str = threads_of_reader!("AND m.thread_id = $2");
+const MEMBERSHIPS: &str = concat!(threads_of_reader!(""), " ORDER BY t.thread_id");
+const MEMBERS: &str = members_for_reader!("AND ($3::uuid IS NULL OR user_id > $3) ORDER BY user_id LIMIT $4");
+const RECEIPTS: &str = members_for_reader!("");
+
+impl Views {
+    /// A page of a person's inbox, newest activity first.
+    pub async fn threads(
+        &self,
+        reader: UserId,
+        after: Option<Cursor>,
+        limit: u16,
+    ) -> Result<Answer<Paged<Thread>>, Error> {
+        let after = match after {
+            None => None,
+            Some(Cursor::Thread { updated_at, thread_id }) => Some((updated_at, thread_id.uuid())),
+            Some(Cursor::Member { .. }) => return Err(InvalidCursor.into()),
+        };
+        let query = sqlx::query(THREADS)
+            .bind(reader.uuid())
+            .bind(after.map(|(updated_at, _)| updated_at))
+            .bind(after.map(|(_, thread_id)| thread_id))
+            .bind(i64::from(limit) + 1);
+        let rows = self.rows(query).await?;
+        let paged = Paged::new(decode_all(&rows, thread, "thread_id")?, limit, |last| Cursor::Thread {
+            updated_at: last.updated_at,
+            thread_id: last.thread_id,
+        });
+        Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: paged })
+    }
+
+    /// One thread; `None` where it does not exist for the reader.
+    pub async fn thread(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Thread>>, Error> {
+        let rows = self.rows(sqlx::query(THREAD).bind(reader.uuid()).bind(thread_id.uuid())).await?;
+        Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, thread, "thread_id")?.pop() })
+    }
+
+    /// All threads that a person is in now.
+    pub async fn memberships(&self, user_id: UserId) -> Result<Answer<Vec<Membership>>, Error> {
+        let rows = self.rows(sqlx::query(MEMBERSHIPS).bind(user_id.uuid())).await?;
+        Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, membership, "thread_id")? })
+    }
+
+    /// A page of a thread's members; `None` where the thread does not exist for the reader.
+    pub async fn members(
+        &self,
+        reader: UserId,
+        thread_id: ThreadId,
+        after: Option<Cursor>,
+        limit: u16,
+    ) -> Result<Answer<Option<Paged<Member>>>, Error> {
+        let after = match after {
+            None => None,
+            Some(Cursor::Member { user_id }) => Some(user_id.uuid()),
+            Some(Cursor::Thread { .. }) => return Err(InvalidCursor.into()),
+        };
+        let query = sqlx::query(MEMBERS).bind(thread_id.uuid()).bind(reader.uuid()).bind(after);
+        let rows = self.rows(query.bind(i64::from(limit) + 1)).await?;
+        let members = of_thread(&rows, member)?;
+        Ok(members.map(|members| {
+            members.map(|members| Paged::new(members, limit, |last| Cursor::Member { user_id: last.user_id }))
+        }))
+    }
+
+    /// How far each member has got and read; `None` where the thread does not exist for the reader.
+    pub async fn receipts(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Vec<Receipt>>>, Error> {
+        let rows = self.rows(sqlx::query(RECEIPTS).bind(thread_id.uuid()).bind(reader.uuid())).await?;
+        of_thread(&rows, receipt)
+    }
+}
+
+impl<T> Paged<T> {
+    /// Of one more item than fits: the page, and where the next begins if there is that one more.
+    fn new(mut items: Vec<T>, limit: u16, cursor: impl FnOnce(&T) -> Cursor) -> Self {
+        let more = items.len() > usize::from(limit);
+        items.truncate(limit.into());
+        let next = items.last().filter(|_| more).map(cursor);
+        Self { items, next }
+    }
+}
+
+fn of_thread<T>(rows: &[PgRow], decode: impl Fn(&PgRow) -> Result<T, Error>) -> Result<Answer<Option<Vec<T>>>, Error> {
+    let as_of = answer::vector(View::Inbox, rows)?;
+    let is_member = rows.first().map(|row| row.try_get("is_member")).transpose()?.unwrap_or(false);
+    Ok(Answer { as_of, value: if is_member { Some(decode_all(rows, decode, "user_id")?) } else { None } })
+}
+
+/// Leaves out the row that only tells the checkpoint: it is there where nothing was found.
+fn decode_all<T>(rows: &[PgRow], decode: impl Fn(&PgRow) -> Result<T, Error>, key: &str) -> Result<Vec<T>, Error> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        if row.try_get::<Option<Uuid>, _>(key)?.is_some() {
+            found.push(decode(row)?);
+        }
+    }
+    Ok(found)
+}
+
+fn thread(row: &PgRow) -> Result<Thread, Error> {
+    let last_number = number(row, "last_number")?;
+    let sender_id = row.try_get::<Option<Uuid>, _>("last_sender_id")?.map(UserId::from_uuid);
+    let last_message = match sender_id {
+        None => None,
+        Some(sender_id) => Some(LastMessage {
+            number: last_number,
+            sender_id,
+            body: row.try_get("last_body")?,
+            sent_at: row.try_get("last_sent_at")?,
+        }),
+    };
+    Ok(Thread {
+        thread_id: ThreadId::from_uuid(row.try_get("thread_id")?),
+        kind: kind(row)?,
+        title: row.try_get("title")?,
+        peer_id: row.try_get::<Option<Uuid>, _>("peer_id")?.map(UserId::from_uuid),
+        role: role(row)?,
+        member_count: number(row, "member_count")?,
+        last_number,
+        last_message,
+        updated_at: row.try_get("updated_at")?,
+        unread: number(row, "unread")?,
+        read_number: number(row, "read_number")?,
+    })
+}
+
+fn membership(row: &PgRow) -> Result<Membership, Error> {
+    Ok(Membership {
+        thread_id: ThreadId::from_uuid(row.try_get("thread_id")?),
+        kind: kind(row)?,
+        peer_id: row.try_get::<Option<Uuid>, _>("peer_id")?.map(UserId::from_uuid),
+        joined_sequence: u64::try_from(row.try_get::<i64, _>("joined_sequence")?).map_err(Error::inconsistent)?,
+        last_number: number(row, "last_number")?,
+        member_count: number(row, "member_count")?,
+    })
+}
+
+fn member(row: &PgRow) -> Result<Member, Error> {
+    Ok(Member {
+        user_id: UserId::from_uuid(row.try_get("user_id")?),
+        role: role(row)?,
+        joined_at: row.try_get("joined_at")?,
+    })
+}
+
+fn receipt(row: &PgRow) -> Result<Receipt, Error> {
+    let mark = |number_column, at_column| -> Result<Option<Mark>, Error> {
+        let (number, at) = (number(row, number_column)?, row.try_get::<Option<Timestamp>, _>(at_column)?);
+        Ok(at.map(|at| Mark { number, at }))
+    };
+    Ok(Receipt {
+        user_id: UserId::from_uuid(row.try_get("user_id")?),
+        delivered: mark("delivered_number", "delivered_at")?,
+        read: mark("read_number", "read_at")?,
+    })
+}
+
+fn number(row: &PgRow, column: &str) -> Result<u32, Error> {
+    u32::try_from(row.try_get::<i32, _>(column)?).map_err(Error::inconsistent)
+}
+
+fn kind(row: &PgRow) -> Result<Kind, Error> {
+    match row.try_get("kind")? {
+        "direct" => Ok(Kind::Direct),
+        "group" => Ok(Kind::Group),
+        other => Err(Error::Inconsistent(format!("a thread of kind {other}").into())),
+    }
+}
+
+fn role(row: &PgRow) -> Result<Role, Error> {
+    match row.try_get("role")? {
+        "owner" => Ok(Role::Owner),
+        "admin" => Ok(Role::Admin),
+        "member" => Ok(Role::Member),
+        other => Err(Error::Inconsistent(format!("a member of role {other}").into())),
+    }
+}

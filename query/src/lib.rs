@@ -1,0 +1,23 @@
+//! Rows to answers. Each question is one statement: it authorises, answers and
+//! tells as of what checkpoint in one snapshot. Names are qualified, because a
+//! rebuilt view is swapped in by renaming schemas.
+
+mod answer;
+mod cursor;
+pub mod directory;
+mod error;
+pub mod freshness;
+pub mod inbox;
+pub mod timeline;
+mod view;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::Answer;
+pub use cursor::{Cursor, InvalidCursor};
+pub use error::Error;
+pub use freshness::{Behind, Freshness};
+pub use view::View;
+pub use views::Views;

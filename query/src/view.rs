@@ -1,0 +1,54 @@
+//! The views that there are, by the names of their schemas, under which their
+//! checkpoints are announced too, and the versions that this build can read.
+
+use crate::answer::as_of;
+use std::fmt;
+
+/// A view of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum View {
+    Directory,
+    Timeline,
+    Inbox,
+}
+
+impl View {
+    pub const ALL: [Self; 3] = [Self::Directory, Self::Timeline, Self::Inbox];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Timeline => "timeline",
+            Self::Inbox => "inbox",
+        }
+    }
+
+    pub(crate) const fn version(self) -> i32 {
+        match self {
+            Self::Directory | Self::Timeline | Self::Inbox => 1,
+        }
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Directory => 0,
+            Self::Timeline => 1,
+            Self::Inbox => 2,
+        }
+    }
+
+    /// Asks how far the view has come, and nothing else.
+    pub(crate) const fn as_of(self) -> &'static str {
+        match self {
+            Self::Directory => concat!(as_of!("directory"), "SELECT vector, version FROM as_of"),
+            Self::Timeline => concat!(as_of!("timeline"), "SELECT vector, version FROM as_of"),
+            Self::Inbox => concat!(as_of!("inbox"), "SELECT vector, version FROM as_of"),
+        }
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

