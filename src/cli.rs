@@ -189,8 +189,7 @@ fn settings(
     database_url: String,
 ) -> Settings {
     let NodeArgs { listen, durability, partitions, allowed_origins } = node;
-    let log =
-        Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
+    let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
     Settings { roles, listen, log, database_url, allowed_origins }
 }
 

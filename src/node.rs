@@ -8,12 +8,7 @@ use events::{Clock, EventLog, Ids, log::Options};
 use gateway::{App, hub::Hub};
 use projection::{Runner, View};
 use query::{Freshness, Views};
-use std::{
-    collections::BTreeSet,
-    fmt,
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -161,12 +156,7 @@ impl Node {
 }
 
 /// Hands a view's announcements on; a lost one costs a waiter a look at the checkpoint.
-async fn follow(
-    log: EventLog,
-    view: query::View,
-    freshness: Freshness,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+async fn follow(log: EventLog, view: query::View, freshness: Freshness, stop: CancellationToken) -> anyhow::Result<()> {
     let follow = async {
         loop {
             match log.announcements(view.name()).await {

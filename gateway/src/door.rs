@@ -6,9 +6,9 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{MatchedPath, Request},
     http::{
-        HeaderName, HeaderValue, Method,
+        HeaderName, HeaderValue, Method, Version,
         header::{
-            CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+            CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
             X_FRAME_OPTIONS,
         },
     },
@@ -58,6 +58,10 @@ pub(crate) async fn trace(request: Request, next: Next) -> Response {
 /// Reads the body within its limits, and gives the handler its time; one that panics answers 500.
 pub(crate) async fn bound(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    // RFC 9112, section 3.2: who does not name one host may mean another than we do.
+    if parts.version == Version::HTTP_11 && parts.headers.get_all(HOST).iter().count() != 1 {
+        return ([(CONNECTION, "close")], Problem::malformed("there must be one Host header")).into_response();
+    }
     let body = match read(body).await {
         Ok(body) => body,
         Err(problem) => return ([(CONNECTION, "close")], problem).into_response(),

@@ -13,6 +13,9 @@ use axum::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+/// Characters of a fault, or of the field at fault, that are told.
+const MAX_TOLD: usize = 200;
+
 /// A request's JSON body. The door has bounded its size and its time.
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -46,14 +49,19 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
 /// 422 for a value that a type does not take, with the field that is missing, unknown or wrong.
 pub(crate) fn mismatch(path: &str, error: &str) -> Problem {
     // serde_json appends the place, which names a byte where the path names the field.
-    let error = error.split_once(" at line ").map_or(error, |(error, _)| error);
-    let path = if path == "." { "" } else { path };
+    let error = shortened(error.rsplit_once(" at line ").map_or(error, |(error, _)| error));
+    let path = shortened(if path == "." { "" } else { path });
     match error.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(missing) if path.is_empty() => Problem::invalid(missing, "is missing"),
         Some(missing) => Problem::invalid(&format!("{path}.{missing}"), "is missing"),
         None if path.is_empty() => Problem::invalid("body", format!("is not what is expected: {error}")),
         None => Problem::invalid(path, format!("is not what is expected: {error}")),
     }
+}
+
+/// What a client wrote comes back in words of ours, but not at any length.
+fn shortened(text: &str) -> &str {
+    text.char_indices().nth(MAX_TOLD).map_or(text, |(end, _)| &text[..end])
 }
 
 fn plain_json(headers: &HeaderMap) -> Result<(), Problem> {

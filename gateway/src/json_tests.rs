@@ -54,6 +54,15 @@ fn the_field_at_fault_is_named() {
 }
 
 #[test]
+fn a_fault_is_told_in_short() {
+    let long = "ü".repeat(100_000);
+    for json in [format!(r#"{{"{long}":1}}"#), format!(r#"{{"to":"a","number":"{long}"}}"#)] {
+        let problem = serde_json::to_string(&parse::<Letter>(json.as_bytes()).expect_err("invalid"));
+        assert!(problem.expect("plain JSON").len() < 4_000);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_malformed_before_its_shape_is_looked_at() {
     assert_eq!(refused(r#"{"to":"a","to":"b"}"#).0, Kind::Malformed);
     assert_eq!(refused(r#"{"from":"\ud800"}"#).0, Kind::Malformed);

@@ -17,6 +17,7 @@ mod rest;
 mod scan;
 mod sending;
 mod serve;
+mod stall;
 mod time;
 
 pub mod frame;

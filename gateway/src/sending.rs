@@ -30,7 +30,7 @@ pub(crate) struct Written {
     pub(crate) body: String,
     /// The number of a message in the same thread.
     #[serde(default)]
-    pub(crate) reply_to: Option<Number>,
+    pub(crate) reply_to: Option<u32>,
 }
 
 /// A message to send, parsed.
@@ -48,7 +48,7 @@ pub(crate) struct SendAnswer {
     #[schema(value_type = Uuid)]
     pub(crate) thread_id: ThreadId,
     #[schema(example = 42)]
-    pub(crate) number: Number,
+    pub(crate) number: u32,
     #[schema(value_type = Uuid)]
     pub(crate) key: MessageKey,
     #[schema(value_type = String, example = "3:1289")]

@@ -1,13 +1,14 @@
 //! Connections: accepts them, bounds how long a head may take and how large it
 //! may be, and at the end lets what is under way finish.
 
-use crate::{app::App, rest};
+use crate::{app::App, rest, stall::Impatient};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use query::View;
 use std::{io, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,12 +19,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that a request's head may have; hyper answers 431 to more.
 const MAX_HEAD: usize = 16 << 10;
 
+/// How long a client may take nothing of what is written to it.
+const STALL: Duration = Duration::from_secs(30);
+
 /// How long a stopping node waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// How long a starting node lets connections wait for the log.
-const BOOT: Duration = Duration::from_secs(3);
-const BOOT_LOOK: Duration = Duration::from_millis(20);
+/// How long a starting node lets connections wait until it can answer them.
+const BOOT: Duration = Duration::from_secs(5);
+const BOOT_LOOK: Duration = Duration::from_millis(50);
 
 /// After an error of the listener (no file descriptors left, most likely) nothing is accepted for so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -32,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     let router = rest::router(app.clone());
     let connections = TaskTracker::new();
-    boot(&app).await;
+    stop.run_until_cancelled(boot(&app)).await;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -59,16 +63,22 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     }
 }
 
-/// Who connects while the log's newest part is still being read waits a moment rather than being sent away.
+/// Who connects while the log is still being read, or the views are being made, waits a moment rather than being
+/// sent away.
 async fn boot(app: &App) {
     let ready = async {
         let mut look = tokio::time::interval(BOOT_LOOK);
         while !app.hub.ready() {
             look.tick().await;
         }
+        for view in View::ALL {
+            while app.views.refresh(view).await.is_err() {
+                look.tick().await;
+            }
+        }
     };
     if tokio::time::timeout(BOOT, ready).await.is_err() {
-        tracing::warn!("the log is not read up to its end yet: serving 503 until it is");
+        tracing::warn!("neither log nor views can be read to their ends yet: answering 503 until they can");
     }
 }
 
@@ -82,7 +92,7 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(Impatient::new(stream, STALL)), TowerToHyperService::new(router))
         .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -5,7 +5,7 @@ use events::Timestamp;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// A moment in an answer.
+/// A moment: RFC 3339, UTC, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, format = DateTime, example = "2026-01-31T12:00:00.000Z")]
 pub(crate) struct Time(pub(crate) Timestamp);

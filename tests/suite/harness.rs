@@ -106,8 +106,8 @@ pub fn program() -> PathBuf {
 
 /// A folder for this run's data; what runs that are over left behind goes first.
 pub fn folder(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
     static SWEPT: OnceLock<()> = OnceLock::new();
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
     SWEPT.get_or_init(|| {
         for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
             let of_process = entry.file_name().to_str().and_then(|name| name.split('-').next()?.parse::<u32>().ok());
@@ -154,7 +154,13 @@ async fn urls() -> &'static Urls {
                 progress: false,
             });
             let mut servers = servers.await.unwrap();
-            started.send(Urls { nats: servers.nats_url.clone(), monitor: servers.nats_monitor_url.clone(), database: servers.database_url.clone() }).ok();
+            started
+                .send(Urls {
+                    nats: servers.nats_url.clone(),
+                    monitor: servers.nats_monitor_url.clone(),
+                    database: servers.database_url.clone(),
+                })
+                .ok();
             panic!("a server of the tests ended: {}", servers.failed().await);
         });
     });

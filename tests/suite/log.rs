@@ -7,6 +7,7 @@ use events::{
     log::{AppendError, Durability, History, OpenError, Options},
 };
 use std::sync::Arc;
+use tokio::task::JoinSet;
 
 fn user(ids: &Ids) -> UserId {
     UserId::from_uuid(ids.next())
@@ -43,10 +44,10 @@ async fn numbers(log: &EventLog, thread_id: ThreadId) -> Vec<u32> {
 }
 
 fn number(envelope: &events::Envelope) -> u32 {
-    match &envelope.event {
-        events::Event::Thread(ThreadEvent::MessageSent { number, .. }) => *number,
-        other => panic!("{other:?}"),
-    }
+    let events::Event::Thread(ThreadEvent::MessageSent { number, .. }) = &envelope.event else {
+        panic!("only messages are appended here: {envelope:?}")
+    };
+    *number
 }
 
 #[tokio::test]
@@ -160,16 +161,15 @@ async fn a_lost_acknowledgement_neither_loses_nor_doubles_a_fact() {
         // The key is asked for before the answers are swallowed.
         behind.keyring().get(ada).await.unwrap();
         proxy.swallow_answers();
-        let append = tokio::spawn({
-            let (behind, draft) = (Arc::clone(&behind), draft.clone());
-            async move { behind.append(&draft, Some(last)).await }
-        });
+        let mut append = JoinSet::new();
+        let (appending, appended) = (Arc::clone(&behind), draft.clone());
+        append.spawn(async move { appending.append(&appended, Some(last)).await });
         // Seen in the log by another connection: the acknowledgement is what is missing.
         let partition = deployment.log.names().partition(thread.uuid());
         let mut seen = deployment.log.subscribe(partition, last);
         assert_eq!(seen.next_batch(1).await[0].id, draft.id);
         proxy.cut();
-        last = append.await.unwrap().unwrap().sequence;
+        last = append.join_next().await.unwrap().unwrap().unwrap().sequence;
     }
     assert_eq!(numbers(&deployment.log, thread).await, [1, 2, 3, 4, 5]);
 }
@@ -183,13 +183,12 @@ async fn a_lost_acknowledgement_does_not_hide_that_another_was_faster() {
     deployment.log.append(&message(thread, ada, 1), Some(0)).await.unwrap();
     behind.keyring().get(ada).await.unwrap();
     proxy.swallow_answers();
-    let late = tokio::spawn({
-        let behind = Arc::clone(&behind);
-        async move { behind.append(&message(thread, ada, 1), Some(0)).await }
-    });
-    deployment.log.append(&message(thread, ada, 2), Some(deployment.log.last_sequence(Aggregate::Thread(thread)).await.unwrap())).await.unwrap();
+    let mut late = JoinSet::new();
+    late.spawn(async move { behind.append(&message(thread, ada, 1), Some(0)).await });
+    let last = deployment.log.last_sequence(Aggregate::Thread(thread)).await.unwrap();
+    deployment.log.append(&message(thread, ada, 2), Some(last)).await.unwrap();
     proxy.cut();
-    assert!(matches!(late.await.unwrap(), Err(AppendError::Conflict)));
+    assert!(matches!(late.join_next().await.unwrap().unwrap(), Err(AppendError::Conflict)));
     assert_eq!(numbers(&deployment.log, thread).await, [1, 2]);
 }
 

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a module's public items are what its neighbours use")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
 
+mod accounts;
 mod embedded;
 mod handler;
 mod harness;
@@ -10,5 +11,8 @@ mod log;
 mod people;
 mod process;
 mod proxy;
+mod rest;
+mod socket;
 mod tidy;
+mod views;
 mod whole;

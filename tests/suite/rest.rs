@@ -143,7 +143,9 @@ async fn only_an_access_token_of_ours_opens() {
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{}.", parts[1]);
     let changed = format!("{}.{}.{}", parts[0], parts[1], "A".repeat(parts[2].len()));
     for token in ["", "x", "..", &ada.refresh_token, &unsigned, &changed] {
-        let refused = Person { access_token: token.to_owned(), ..ada.clone() }.get("/v1/me").await;
+        let mut forger = ada.clone();
+        token.clone_into(&mut forger.access_token);
+        let refused = forger.get("/v1/me").await;
         assert_eq!(told(&refused), (401, "unauthorized"), "{token}");
         assert_eq!(refused.header("cache-control"), "no-store");
     }
@@ -188,9 +190,15 @@ async fn every_error_of_the_edge_is_a_problem() {
     for path in ["/v1/users/7", "/v1/threads/x", "/v1/threads/x/messages", "/v1/users/%FF"] {
         assert_eq!(told(&ada.get(path).await), (400, "malformed"), "{path}");
     }
-    for path in ["/v1/users", "/v1/users?username=a&x=1", "/v1/threads?limit=1e9", "/v1/threads?limit=0",
-        "/v1/threads?archived=2", "/v1/threads?limit=5&limit=5", "/v1/users?username=%00ada"]
-    {
+    for path in [
+        "/v1/users",
+        "/v1/users?username=a&x=1",
+        "/v1/threads?limit=1e9",
+        "/v1/threads?limit=0",
+        "/v1/threads?archived=2",
+        "/v1/threads?limit=5&limit=5",
+        "/v1/users?username=%00ada",
+    ] {
         assert_eq!(told(&ada.get(path).await), (422, "validation"), "{path}");
     }
     for path in ["/v1/threads?cursor=x", "/v1/threads?cursor=AAAA"] {
@@ -205,6 +213,9 @@ async fn connections_are_bounded() {
     let herald = Herald::start().await;
     let large = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(17 << 10));
     assert!(raw(&herald.url, &large).await.starts_with("HTTP/1.1 431"));
+    for head in ["GET /healthz HTTP/1.1\r\n\r\n", "GET /healthz HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"] {
+        assert!(raw(&herald.url, head).await.starts_with("HTTP/1.1 400"), "{head}");
+    }
     let body = "2\r\n{}\r\n0\r\n\r\n";
     let both = format!(
         "POST /v1/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 5\r\n\
@@ -356,8 +367,19 @@ async fn history_is_paged_both_ways() {
     }
     let one = bob.get(&format!("{path}/3")).await;
     assert_eq!(one.body["body"], "message 3");
-    let entry = ["kind", "number", "key", "sender_id", "body", "reply_to", "sent_at", "edited_at", "deleted_at",
-        "reactions", "mentions"];
+    let entry = [
+        "kind",
+        "number",
+        "key",
+        "sender_id",
+        "body",
+        "reply_to",
+        "sent_at",
+        "edited_at",
+        "deleted_at",
+        "reactions",
+        "mentions",
+    ];
     assert_eq!(fields(&one.body), BTreeSet::from(entry));
     for number in ["0", "8", "99999999999"] {
         assert_eq!(told(&bob.get(&format!("{path}/{number}")).await), (404, "not-found"), "{number}");
@@ -388,11 +410,8 @@ async fn what_was_written_is_read_on_any_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thread_of_others_is_as_absent_as_one_that_never_was() {
     let herald = Herald::start().await;
-    let (ada, bob, eve) = (
-        Person::sign_up(&herald.url).await,
-        Person::sign_up(&herald.url).await,
-        Person::sign_up(&herald.url).await,
-    );
+    let (ada, bob, eve) =
+        (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
     let sent = ada.write(&bob, "between us").await;
     let theirs = sent.body["thread_id"].as_str().unwrap();
     let own = bob.get_after(sent.position(), &format!("/v1/threads/{theirs}")).await;
@@ -428,8 +447,23 @@ async fn the_inbox_counts_what_is_unread_and_receipts_tell_who_read() {
 
     let inbox = bob.get_after(sent.position(), "/v1/threads?limit=1&archived=false").await;
     let listed = &inbox.body["threads"][0];
-    let shape = ["thread_id", "kind", "title", "peer", "last_number", "last_message", "updated_at", "unread",
-        "mentions_unread", "read_number", "muted_until", "archived", "pinned", "role", "member_count"];
+    let shape = [
+        "thread_id",
+        "kind",
+        "title",
+        "peer",
+        "last_number",
+        "last_message",
+        "updated_at",
+        "unread",
+        "mentions_unread",
+        "read_number",
+        "muted_until",
+        "archived",
+        "pinned",
+        "role",
+        "member_count",
+    ];
     assert_eq!(fields(listed), BTreeSet::from(shape));
     let last = ["number", "sender_id", "body", "sent_at", "deleted_at"];
     assert_eq!(fields(&listed["last_message"]), BTreeSet::from(last));
@@ -475,13 +509,27 @@ async fn pages_need_nothing_from_elsewhere() {
     assert_eq!(send(Client::new().get(format!("{}/healthz", herald.url))).await.body, json!({ "status": "ok" }));
     let ready = send(Client::new().get(format!("{}/readyz", herald.url))).await;
     assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(3)), "{ready:?}");
+    let views: Vec<_> = ready.body["views"].as_array().unwrap().iter().map(|view| &view["view"]).collect();
+    assert_eq!(views, ["directory", "timeline", "inbox"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopping_node_keeps_no_idle_connection() {
+#[expect(clippy::disallowed_methods, reason = "the test owns the stop that it waits for")]
+async fn a_stopping_node_finishes_what_is_under_way_and_keeps_no_idle_connection() {
     let herald = Herald::start().await;
     let ada = Person::sign_up(&herald.url).await;
     assert_eq!(ada.get("/v1/me").await.status, StatusCode::OK);
-    timeout(Duration::from_secs(5), herald.stop()).await.unwrap();
+    let mut under_way = TcpStream::connect(herald.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = "POST /v1/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+    under_way.write_all(head.as_bytes()).await.unwrap();
+    // An answer on a later connection: the server has taken in the earlier one.
+    assert_eq!(ada.get("/v1/me").await.status, StatusCode::OK);
+    let stopping = tokio::spawn(herald.stop());
+    while TcpStream::connect(ada.url.strip_prefix("http://").unwrap()).await.is_ok() {}
+    under_way.write_all(b"}").await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(5), under_way.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("connection: close"), "{answer}");
+    timeout(Duration::from_secs(5), stopping).await.unwrap().unwrap();
     ada.request(Method::GET, "/v1/me").send().await.unwrap_err();
 }

@@ -6,14 +6,15 @@ mod client;
 use crate::{
     harness::{Deployment, Herald},
     people::{Person, key, send},
+    proxy::Proxy,
 };
 use client::Client;
-use events::Vector;
+use events::{Vector, log::Options};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{
     Bytes, Message,
     protocol::frame::{
@@ -60,7 +61,9 @@ async fn a_message_reaches_every_socket_of_both_once() {
     assert_eq!((&there["sender_id"], &there["body"]), (&json!(ada.user_id), &json!("hello")));
 
     let thread_id = &there["thread_id"];
-    bob_phone.say(&json!({ "type": "send", "id": 2, "thread_id": thread_id, "key": key(), "body": "ho", "reply_to": 1 })).await;
+    bob_phone
+        .say(&json!({ "type": "send", "id": 2, "thread_id": thread_id, "key": key(), "body": "ho", "reply_to": 1 }))
+        .await;
     let (ack, _) = sent(&mut bob_phone).await;
     assert_eq!((&ack["id"], &ack["number"]), (&json!(2), &json!(2)));
     assert_eq!(ada_phone.expect("message").await["reply_to"], json!(1));
@@ -121,35 +124,36 @@ async fn whoever_is_cut_off_gets_what_they_missed_once() {
     let (one, other) = (deployment.herald().await, deployment.herald().await);
     let (ada, bob) = two(&one.url).await;
     let mut vector = Client::live(&bob).await.vector;
-    let (bob_ada, bob_bob) = (ada.clone(), bob.clone());
-    let at_other = bob_ada.at(&other.url);
-    let writing = tokio::spawn(async move {
+    let at_other = ada.at(&other.url);
+    let writing = async {
         for round in 0..MESSAGES / 4 {
-            let node = if round % 2 == 0 { &bob_ada } else { &at_other };
+            let node = if round % 2 == 0 { &ada } else { &at_other };
             let texts: Vec<_> = (0..4).map(|index| format!("{round}.{index}")).collect();
-            for answer in join_all(texts.iter().map(|text| node.write(&bob_bob, text))).await {
+            for answer in join_all(texts.iter().map(|text| node.write(&bob, text))).await {
                 assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
             }
         }
-    });
+    };
+    let first_seed = u64::from(std::process::id());
     let mut received = Vec::new();
-    let mut seed = u64::from(std::process::id());
-    println!("seed {seed}");
-    while numbers(&received).len() < MESSAGES {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let (count, node) = (seed >> 60, if seed & (1 << 40) == 0 { &one.url } else { &other.url });
-        let mut client = Client::hello(&bob.at(node), Some(&vector)).await;
-        for _ in 0..=count {
-            if numbers(&received).len() == MESSAGES {
-                break;
+    let reading = async {
+        let mut seed = first_seed;
+        while numbers(&received).len() < MESSAGES {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (count, node) = (seed >> 60, if seed & (1 << 40) == 0 { &one.url } else { &other.url });
+            let mut client = Client::hello(&bob.at(node), Some(&vector)).await;
+            for _ in 0..=count {
+                if numbers(&received).len() == MESSAGES {
+                    break;
+                }
+                received.push(client.next().await.unwrap());
+                vector = client.vector.clone();
             }
-            received.push(client.next().await.unwrap());
-            vector = client.vector.clone();
         }
-    }
-    writing.await.unwrap();
-    assert!(received.iter().all(|frame| frame["type"] != "reset"));
-    assert_eq!(numbers(&received), (1..=MESSAGES as u64).collect::<Vec<_>>());
+    };
+    tokio::join!(writing, reading);
+    assert!(received.iter().all(|frame| frame["type"] != "reset"), "seed {first_seed}");
+    assert_eq!(numbers(&received), (1..=MESSAGES as u64).collect::<Vec<_>>(), "seed {first_seed}");
     let mut client = Client::hello(&bob, Some(&vector)).await;
     assert_eq!(numbers(&client.until("live").await), Vec::<u64>::new());
     let thread_id = received.iter().find_map(|frame| frame["thread_id"].as_str()).unwrap();
@@ -256,6 +260,19 @@ async fn a_log_out_ends_the_sessions_sockets_on_every_node_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_a_token_of_the_same_session_refreshes() {
+    let herald = Herald::start().await;
+    let ada = Person::sign_up(&herald.url).await;
+    let second = ada.log_in(&herald.url).await;
+    let mut client = Client::live(&ada).await;
+    let tokens = ada.post("/v1/token", json!({ "refresh_token": ada.refresh_token })).await;
+    client.say(&json!({ "type": "refresh", "token": tokens.body["access_token"] })).await;
+    assert_eq!(client.drain().await, Vec::<Value>::new());
+    client.say(&json!({ "type": "refresh", "token": second.access_token })).await;
+    assert_eq!(client.closed().await.code, 4401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_seventh_socket_of_a_person_ends_the_oldest() {
     let herald = Herald::start().await;
     let ada = Person::sign_up(&herald.url).await;
@@ -307,21 +324,52 @@ async fn a_node_that_goes_answers_what_is_under_way_and_sends_its_sockets_away()
     for _ in 0..20 {
         client.say(&message(&bob, "hello")).await;
     }
-    // The requests have to be read before the node goes, and are answered all the same.
-    sleep(Duration::from_millis(20)).await;
-    tokio::spawn(going.stop());
-    let mut acknowledged = 0;
-    let closed = loop {
-        match client.next().await {
-            Ok(frame) => acknowledged += usize::from(frame["type"] == "ack"),
-            Err(closed) => break closed,
-        }
-    };
+    client.until("ack").await;
+    let ((closed, acknowledged), ()) = tokio::join!(
+        async {
+            let mut acknowledged = 1;
+            loop {
+                match client.next().await {
+                    Ok(frame) => acknowledged += usize::from(frame["type"] == "ack"),
+                    Err(closed) => break (closed, acknowledged),
+                }
+            }
+        },
+        going.stop()
+    );
     assert_eq!(closed.code, 1012);
     assert!(closed.reason.contains("reconnect after"), "{closed:?}");
     let mut again = Client::hello(&ada.at(&staying.url), Some(&client.vector)).await;
     let missed = again.until("live").await;
     assert!(missed.iter().all(|frame| frame["type"] == "message"), "{missed:?}");
+    // Whatever was read was done and answered: there is no message that nobody vouched for.
     let mut everything = Client::hello(&bob.at(&staying.url), Some(&"0:0,1:0,2:0,3:0".parse().unwrap())).await;
-    assert!(numbers(&everything.until("live").await).len() >= acknowledged);
+    assert_eq!(numbers(&everything.until("live").await).len(), acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_hear_the_log_vouches_for_nobody() {
+    let deployment = Deployment::new().await;
+    let proxy = Proxy::before(&deployment.log_options.nats_url).await;
+    let log_options = Options { nats_url: format!("nats://{}", proxy.address), ..deployment.log_options.clone() };
+    let (hearing, deaf) = (deployment.herald().await, Deployment { log_options, ..deployment }.herald().await);
+    let ada = Person::sign_up(&hearing.url).await;
+    let mut client = Client::live(&ada.at(&deaf.url)).await;
+    proxy.swallow_answers();
+    let begun = Instant::now();
+    let closed = client.closed().await;
+    assert_eq!(closed.code, 1012);
+    assert!((4..10).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    let refused = ada.at(&deaf.url).get("/v1/me").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    // The other node has all that this one may have missed.
+    let mut again = Client::hello(&ada, Some(&client.vector)).await;
+    again.until("live").await;
+    proxy.cut();
+    let mut patience = tokio::time::interval(Duration::from_millis(100));
+    while ada.at(&deaf.url).get("/v1/me").await.status != StatusCode::OK {
+        patience.tick().await;
+        assert!(begun.elapsed() < Duration::from_secs(40), "it does not hear the log again");
+    }
+    Client::live(&ada.at(&deaf.url)).await;
 }

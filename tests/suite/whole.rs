@@ -96,7 +96,9 @@ async fn what_was_acknowledged_before_a_kill_is_there_after_it_once() {
         herald.kill().await;
         while let Some(ended) = under_way.join_next().await {
             let (answered, unanswered): (Vec<Value>, _) = ended.unwrap();
-            answered.iter().for_each(|answer| note(answer, &mut acknowledged));
+            for answer in &answered {
+                note(answer, &mut acknowledged);
+            }
             unknown.extend(unanswered);
         }
         herald = Process::start(&arguments).await;

@@ -4,6 +4,7 @@
 use super::{AccountError, Named};
 use events::{EventLog, UserId, log::Claim, log::Partitioned, name::Username, text::Line};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Which text of a record a seal is for; part of the nonce, so never to be reused.
 const USERNAME: u64 = 0;
@@ -26,7 +27,7 @@ pub(super) struct Credential {
 
 impl Credentials {
     pub(super) async fn open(log: EventLog) -> Result<Self, AccountError> {
-        let buckets = log.partitioned_bucket("CREDENTIALS").await?;
+        let buckets = log.partitioned_bucket("CREDENTIALS", Duration::ZERO).await?;
         Ok(Self { log, buckets })
     }
 

@@ -47,7 +47,7 @@ pub(super) enum Refreshed {
 
 impl Sessions {
     pub(super) async fn open(log: EventLog, secrets: &Secrets) -> Result<Self, AccountError> {
-        let buckets = log.partitioned_bucket("SESSIONS").await?;
+        let buckets = log.partitioned_bucket("SESSIONS", IDLE.to_std().unwrap_or_default()).await?;
         Ok(Self { log, buckets, pepper: secrets.refresh_pepper })
     }
 

@@ -6,6 +6,7 @@ use super::Durability;
 use crate::{Partition, subject::Names};
 use async_nats::jetstream::{Context, context, kv, stream::LastRawMessageErrorKind};
 use bytes::Bytes;
+use std::time::Duration;
 
 /// One bucket. Keys are letters, digits, `-`, `_`, `=` and `.`.
 #[derive(Clone, Debug)]
@@ -41,12 +42,19 @@ pub enum BucketError {
 }
 
 impl Bucket {
-    pub(super) async fn open(context: &Context, name: String, durability: Durability) -> Result<Self, BucketError> {
+    /// A record that was not written again for `max_age` is gone; zero: it stays.
+    pub(super) async fn open(
+        context: &Context,
+        name: String,
+        durability: Durability,
+        max_age: Duration,
+    ) -> Result<Self, BucketError> {
         let config = kv::Config {
             bucket: name,
             history: 1,
             num_replicas: durability.replicas(),
             max_bytes: -1,
+            max_age,
             compression: true,
             ..kv::Config::default()
         };
@@ -121,10 +129,11 @@ impl Partitioned {
         names: &Names,
         kind: &str,
         durability: Durability,
+        max_age: Duration,
     ) -> Result<Self, BucketError> {
         let mut buckets = Vec::new();
         for partition in names.partitions() {
-            buckets.push(Bucket::open(context, names.partitioned_bucket(kind, partition), durability).await?);
+            buckets.push(Bucket::open(context, names.partitioned_bucket(kind, partition), durability, max_age).await?);
         }
         Ok(Self(buckets))
     }

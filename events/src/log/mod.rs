@@ -105,15 +105,16 @@ impl EventLog {
     /// # Errors
     /// When NATS does not answer or refuses.
     pub async fn bucket(&self, kind: &str) -> Result<Bucket, BucketError> {
-        Bucket::open(&self.0.context, self.0.names.bucket(kind), self.0.durability).await
+        Bucket::open(&self.0.context, self.0.names.bucket(kind), self.0.durability, Duration::ZERO).await
     }
 
-    /// Opens a kind of bucket that grows with the users, one for each partition.
+    /// Opens a kind of bucket that grows with the users, one for each partition. A record that was
+    /// not written again for `max_age` is gone; zero: it stays.
     ///
     /// # Errors
     /// When NATS does not answer or refuses.
-    pub async fn partitioned_bucket(&self, kind: &str) -> Result<Partitioned, BucketError> {
-        Partitioned::open(&self.0.context, &self.0.names, kind, self.0.durability).await
+    pub async fn partitioned_bucket(&self, kind: &str, max_age: Duration) -> Result<Partitioned, BucketError> {
+        Partitioned::open(&self.0.context, &self.0.names, kind, self.0.durability, max_age).await
     }
 
     pub fn keyring(&self) -> &Keyring {

@@ -113,7 +113,7 @@ impl EventLog {
 
         // The names of the undivided buckets do not depend on the number of partitions.
         let undivided = Names::new(&options.prefix, 1);
-        let bucket = Bucket::open(&context, undivided.bucket(TOPOLOGY), options.durability).await?;
+        let bucket = Bucket::open(&context, undivided.bucket(TOPOLOGY), options.durability, Duration::ZERO).await?;
         let topology = claim_topology(&bucket, options, ids).await?;
         let names = Names::new(&options.prefix, topology.partitions);
         let mut streams = Vec::new();
@@ -121,8 +121,8 @@ impl EventLog {
             let subjects = names.partition_subjects(partition);
             streams.push(open_stream(&context, names.stream(partition), subjects, options).await?);
         }
-        let keys = Partitioned::open(&context, &names, "KEYS", options.durability).await?;
-        let snapshots = Partitioned::open(&context, &names, "SNAPSHOTS", options.durability).await?;
+        let keys = Partitioned::open(&context, &names, "KEYS", options.durability, Duration::ZERO).await?;
+        let snapshots = Partitioned::open(&context, &names, "SNAPSHOTS", options.durability, Duration::ZERO).await?;
         let stopped = CancellationToken::new();
         tracing::info!(partitions = topology.partitions, epoch = %topology.epoch, durability = %options.durability, "log open");
         Ok(Self(Arc::new(Inner {

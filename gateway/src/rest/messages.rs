@@ -42,7 +42,7 @@ pub(super) struct WrittenTo {
     body: String,
     /// The number of a message in the same thread.
     #[serde(default)]
-    reply_to: Option<Number>,
+    reply_to: Option<u32>,
 }
 
 /// What lies in a thread's history.
@@ -50,16 +50,20 @@ pub(super) struct WrittenTo {
 pub(super) struct Entry {
     #[schema(value_type = String, example = "message")]
     kind: &'static str,
-    number: Number,
+    number: u32,
     #[schema(value_type = Uuid)]
     key: MessageKey,
     #[schema(value_type = Uuid)]
     sender_id: UserId,
     /// Null once the message was deleted or its author erased.
+    #[schema(required = true)]
     body: Option<String>,
-    reply_to: Option<Number>,
+    #[schema(required = true)]
+    reply_to: Option<u32>,
     sent_at: Time,
+    #[schema(required = true)]
     edited_at: Option<Time>,
+    #[schema(required = true)]
     deleted_at: Option<Time>,
     /// Who reacted, by emoji.
     #[schema(value_type = BTreeMap<String, Vec<Uuid>>)]
@@ -73,6 +77,7 @@ pub(super) struct Entry {
 pub(super) struct History {
     entries: Vec<Entry>,
     /// The next page's `cursor`; null at the end.
+    #[schema(required = true)]
     next: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     time::Time,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
-use events::{ThreadId, UserId, event::Number};
+use events::{ThreadId, UserId};
 use query::{View, inbox};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,10 +21,10 @@ use utoipa::ToSchema;
 pub(super) struct Advance {
     /// Everything up to and including that number has arrived.
     #[serde(default)]
-    delivered: Option<Number>,
+    delivered: Option<u32>,
     /// Everything up to and including that number was read, and hence has arrived.
     #[serde(default)]
-    read: Option<Number>,
+    read: Option<u32>,
 }
 
 /// How far a member has got and read.
@@ -33,10 +33,14 @@ pub(super) struct Receipt {
     #[schema(value_type = Uuid)]
     user_id: UserId,
     /// Null for nothing.
-    delivered: Option<Number>,
+    #[schema(required = true)]
+    delivered: Option<u32>,
+    #[schema(required = true)]
     delivered_at: Option<Time>,
     /// Null for nothing.
-    read: Option<Number>,
+    #[schema(required = true)]
+    read: Option<u32>,
+    #[schema(required = true)]
     read_at: Option<Time>,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     time::Time,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
-use events::{ThreadId, UserId, Vector, event::Number};
+use events::{ThreadId, UserId, Vector};
 use query::{
     Cursor, View,
     inbox::{self, Kind, LastMessage, Paged, Role},
@@ -49,20 +49,23 @@ pub(super) struct Thread {
     #[schema(value_type = String, example = "direct")]
     kind: &'static str,
     /// Null in direct threads.
+    #[schema(required = true)]
     title: Option<String>,
     /// The other of a direct thread; absent in groups, and once they are gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<User>,
     /// 0 before the first message.
-    last_number: Number,
+    last_number: u32,
     /// Null where nothing was written since the caller joined.
+    #[schema(required = true)]
     last_message: Option<Last>,
     updated_at: Time,
     /// Others' messages since joining that the caller has not read.
     unread: u32,
     /// Those of them that mention the caller.
     mentions_unread: u32,
-    read_number: Number,
+    read_number: u32,
+    #[schema(required = true)]
     muted_until: Option<Time>,
     archived: bool,
     pinned: bool,
@@ -75,12 +78,14 @@ pub(super) struct Thread {
 /// A thread's last message.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Last {
-    number: Number,
+    number: u32,
     #[schema(value_type = Uuid)]
     sender_id: UserId,
     /// Null once the message was deleted or its author erased.
+    #[schema(required = true)]
     body: Option<String>,
     sent_at: Time,
+    #[schema(required = true)]
     deleted_at: Option<Time>,
 }
 
@@ -88,6 +93,7 @@ pub(super) struct Last {
 pub(super) struct Inbox {
     threads: Vec<Thread>,
     /// The next page's `cursor`; null at the end.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -96,6 +102,7 @@ pub(super) struct Member {
     #[schema(value_type = Uuid)]
     user_id: UserId,
     /// Null once the person was erased.
+    #[schema(required = true)]
     display_name: Option<String>,
     /// `owner`, `admin` or `member`.
     #[schema(value_type = String, example = "member")]
@@ -107,6 +114,7 @@ pub(super) struct Member {
 pub(super) struct Members {
     members: Vec<Member>,
     /// The next page's `cursor`; null at the end.
+    #[schema(required = true)]
     next: Option<String>,
 }
 

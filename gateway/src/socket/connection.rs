@@ -30,7 +30,7 @@ use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 const CLOSING: Duration = Duration::from_secs(5);
 /// As long for one that reads slowly: the close lies behind what was written before it.
 const CLOSING_SLOW: Duration = Duration::from_secs(20);
-/// How long the requests under way may take when all are sent away.
+/// How long the requests under way may take when the node or the client goes.
 const ANSWERING: Duration = Duration::from_secs(10);
 /// A connection dropped while the client still sends is reset, and the close may be lost with it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -214,7 +214,7 @@ impl Connection {
 
     async fn close(mut self, close: Close) {
         self.leave();
-        if close.code == Close::COME_BACK {
+        if self.app.draining.is_cancelled() {
             self.answer_the_rest().await;
         }
         tracing::debug!(code = close.code, reason = close.reason, "a socket is closed");
@@ -230,7 +230,7 @@ impl Connection {
         }
     }
 
-    /// What is under way is answered before the client is sent away.
+    /// What was asked for is done, and answered.
     async fn answer_the_rest(&mut self) {
         let answers = async {
             while let Some(answer) = self.commands.next().await {
@@ -243,11 +243,13 @@ impl Connection {
         self.writing.append(&self.outbox);
     }
 
-    /// The client is gone or has closed; what it is owed at most is the answer to its close.
+    /// The client is gone or has closed. What it asked for before is done all the same; it is owed the answer to its
+    /// close, at most.
     async fn end(mut self) {
         self.leave();
         self.writing.forget();
         timeout(LINGER, self.writing.write()).await.ok();
+        self.answer_the_rest().await;
     }
 
     /// The hub sends no more.
