@@ -111,10 +111,10 @@ impl Node {
         let accounts = Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone()).await?;
         let threads = Threads::new(log.clone(), &clock, &ids, users);
         let freshness = Freshness::default();
+        let views = Views::new(&settings.database_url, QUERY_CONNECTIONS, freshness.clone())?;
         for view in query::View::ALL {
-            self.tasks.spawn(follow(log.clone(), view, freshness.clone(), self.stop.clone()));
+            self.tasks.spawn(follow(log.clone(), view, views.clone(), freshness.clone(), self.stop.clone()));
         }
-        let views = Views::new(&settings.database_url, QUERY_CONNECTIONS, freshness)?;
         let hub = Hub::start(log.clone(), accounts.clone(), self.stop.clone());
         let edge = gateway::Settings { allowed_origins: settings.allowed_origins };
         let app = App::new(accounts, threads, views, hub, log, clock, edge);
@@ -156,11 +156,21 @@ impl Node {
 }
 
 /// Hands a view's announcements on; a lost one costs a waiter a look at the checkpoint.
-async fn follow(log: EventLog, view: query::View, freshness: Freshness, stop: CancellationToken) -> anyhow::Result<()> {
+async fn follow(
+    log: EventLog,
+    view: query::View,
+    views: Views,
+    freshness: Freshness,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let follow = async {
         loop {
             match log.announcements(view.name()).await {
                 Ok(mut announcements) => {
+                    // What was announced before anybody listened. Not readable yet: it will be announced.
+                    if let Err(error) = views.refresh(view).await {
+                        tracing::debug!(%view, %error, "how far the view has come is not known yet");
+                    }
                     while let Some(applied) = announcements.next().await {
                         freshness.announced(view, &applied);
                     }

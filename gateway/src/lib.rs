@@ -20,10 +20,10 @@ mod serve;
 mod stall;
 mod time;
 
-pub mod frame;
+mod frame;
 pub mod hub;
-pub mod session;
-pub mod socket;
+mod session;
+mod socket;
 
 pub use app::{App, DEAF_AFTER, Settings};
 pub use openapi::document;

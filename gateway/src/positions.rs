@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponseParts, ResponseParts},
 };
 use events::{Position, Vector, subject::Names};
-use query::{Answer, Behind, View, freshness::Missing};
+use query::{Answer, View};
 use std::{convert::Infallible, time::Duration};
 use tokio::time::Instant;
 use utoipa::{
@@ -70,7 +70,7 @@ impl FromRequestParts<App> for After {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let wanted = asked_for(&parts.headers, app.log.names())?;
         // What this node has seen of the log is enough to know that a position exists.
-        if !app.hub.vector().covers(&wanted) {
+        if !wanted.is_empty() && !app.hub.vector().covers(&wanted) {
             let end = app.log.end().await.map_err(|error| Problem::out_of_reach(&error))?;
             if !end.covers(&wanted) {
                 return Err(invalid("lies beyond the end of the log"));
@@ -112,10 +112,7 @@ pub(crate) async fn ask<T, F>(
 where
     F: Future<Output = Result<Answer<T>, query::Error>>,
 {
-    app.views.reached(view, wanted, deadline).await?;
-    let answer = question().await?;
-    // Only the answer proves it: a view may have been dropped, and begun anew, since it was last heard of.
-    if answer.as_of.covers(wanted) { Ok(answer) } else { Err(behind(view, wanted, &answer.as_of).into()) }
+    Ok(app.views.at_least(view, wanted, deadline, question).await?)
 }
 
 /// Until when a request that begins now waits for views.
@@ -143,15 +140,6 @@ fn asked_for(headers: &HeaderMap, names: &Names) -> Result<Vector, Problem> {
         return Err(invalid("names a partition that is not there"));
     }
     Ok(after)
-}
-
-fn behind(view: View, wanted: &Vector, applied: &Vector) -> query::Error {
-    let missing = wanted
-        .iter()
-        .map(|wanted| Missing { wanted, applied: applied.get(wanted.partition) })
-        .filter(|missing| missing.applied < missing.wanted.sequence)
-        .collect();
-    Behind { view, missing }.into()
 }
 
 fn invalid(detail: &str) -> Problem {

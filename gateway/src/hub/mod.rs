@@ -5,6 +5,8 @@
 mod audience;
 mod outbox;
 mod ring;
+#[cfg(test)]
+mod simulation;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use crate::{app::App, hub::Seat, session::Event};
 use events::{UserId, Vector};
-use query::{Error, View, Views, inbox::Membership};
+use query::View;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -14,23 +14,15 @@ pub(super) async fn attach(app: &App, seat: &Seat, user_id: UserId, resume: Opti
     if let Some(resume) = &resume {
         catch_up(app, resume).await;
     }
-    match threads(&app.views, user_id, seat.entered()).await {
-        Ok(Some(memberships)) => {
-            seat.attach(&memberships, resume.as_ref());
+    let (views, deadline) = (&app.views, Instant::now() + PATIENCE);
+    match views.at_least(View::Inbox, seat.entered(), deadline, || views.memberships(user_id)).await {
+        Ok(memberships) => {
+            seat.attach(&memberships.value, resume.as_ref());
             return Event::Attached;
         }
-        Ok(None) => tracing::warn!("the view of threads was built anew and is behind"),
         Err(error) => tracing::warn!(%error, "the threads of a socket's person are not known"),
     }
     Event::Unavailable("the view of threads is behind or away")
-}
-
-/// A person's threads as of at least that vector; `None` where the view has fallen back behind what it was known
-/// to have applied.
-async fn threads(views: &Views, user_id: UserId, wanted: &Vector) -> Result<Option<Vec<Membership>>, Error> {
-    views.reached(View::Inbox, wanted, Instant::now() + PATIENCE).await?;
-    let answer = views.memberships(user_id).await?;
-    Ok(answer.as_of.covers(wanted).then_some(answer.value))
 }
 
 /// The client may come from a node that was ahead of this one, or bring what a view has seen. What lies
