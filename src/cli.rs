@@ -1,16 +1,20 @@
-//! The command line and its settings, each also an environment variable: the
-//! one place where they are read.
+//! The command line: what it knows, each setting also an environment variable
+//! and a key of the configuration file, and what it starts.
 
 use crate::{
+    bench,
+    config::{self, Setting},
     embedded::{self, Servers},
+    metrics::{self, Gauges, Listen},
     node::{Node, Role, Settings},
 };
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use events::log::{Durability, Options};
+use futures_util::future::{join_all, select_all};
 use std::{
     collections::BTreeSet,
-    io::{IsTerminal, Write, stderr},
+    io::{IsTerminal, Write, stderr, stdout},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
@@ -18,7 +22,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 /// More than any disk of today: the disk is the limit.
-const MAX_BYTES: i64 = 1 << 40;
+pub(crate) const MAX_BYTES: i64 = 1 << 40;
 
 /// Herald: a messaging backend, event-sourced on NATS JetStream and Postgres.
 ///
@@ -36,12 +40,30 @@ pub struct Cli {
     /// What is logged: a level (error, warn, info, debug, trace) or a list of target=level.
     #[arg(long, env = "HERALD_LOG", default_value = observability::DEFAULT_FILTER, global = true, value_name = "FILTER")]
     log: String,
+    /// Where Prometheus asks for metrics, at /metrics: an address, or `off`.
+    #[arg(
+        long,
+        env = "HERALD_METRICS_LISTEN",
+        default_value = "127.0.0.1:9090",
+        global = true,
+        value_name = "ADDRESS"
+    )]
+    metrics_listen: Listen,
+    /// A file of settings, in TOML: one key for each, spelled as its flag with `_` for `-`.
+    #[arg(long, env = "HERALD_CONFIG", global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[arg(skip)]
+    settings: Vec<Setting>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run roles of a deployment against a NATS and a Postgres that run elsewhere.
     Serve(Serve),
+    /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
+    Bench(Box<bench::Options>),
+    /// Show every setting that holds and where it comes from: flag, environment, file or default.
+    Config(Config),
     /// Keep the embedded servers alive exactly as long as the process that asked for them.
     #[command(hide = true)]
     Guardian,
@@ -53,6 +75,12 @@ struct Embedded {
     /// The folder of all data of the embedded servers.
     #[arg(long, env = "HERALD_DATA", default_value = "data", value_name = "FOLDER")]
     data: PathBuf,
+    /// How many NATS servers to run: 1, or 3 as a cluster that survives the loss of one.
+    #[arg(long, env = "HERALD_NATS_NODES", default_value_t = 1, value_parser = nats_nodes, value_name = "NUMBER")]
+    nats_nodes: usize,
+    /// How many herald nodes to run; the further ones listen on the ports that follow.
+    #[arg(long, env = "HERALD_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16), value_name = "NUMBER")]
+    nodes: u16,
     /// A nats-server to run instead of the one that herald installs.
     #[arg(long, env = "HERALD_NATS_SERVER", value_name = "FILE")]
     nats_server: Option<PathBuf>,
@@ -67,50 +95,100 @@ struct NodeArgs {
     /// Where clients connect.
     #[arg(long, env = "HERALD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", global = true)]
     listen: SocketAddr,
-    /// What an acknowledged message has survived: `fsync`, `replicated` or `unsynced`.
-    #[arg(long, env = "HERALD_DURABILITY", default_value = "fsync", global = true)]
-    durability: Durability,
+    /// What an acknowledged message has survived: `fsync` (the default), `replicated` (the default
+    /// with three embedded NATS servers) or `unsynced`.
+    #[arg(long, env = "HERALD_DURABILITY", global = true)]
+    durability: Option<Durability>,
     /// The number of partitions of a new log (4 unless given); of an existing one, what it must have.
     #[arg(long, env = "HERALD_PARTITIONS", value_name = "NUMBER", global = true)]
     partitions: Option<u16>,
     /// Other sites whose pages may open sockets, as `https://chat.example`.
     #[arg(long, env = "HERALD_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", global = true)]
     allowed_origins: Vec<String>,
+    /// Whether clients are kept to their rates: `off` is for load tests.
+    #[arg(long, env = "HERALD_RATE_LIMITS", value_enum, default_value_t = Switch::On, global = true)]
+    rate_limits: Switch,
+    /// The proxies whose X-Forwarded-For is believed: addresses, or networks as 10.0.0.0/8.
+    #[arg(long, env = "HERALD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESSES", global = true)]
+    trusted_proxies: Vec<gateway::Proxy>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Args)]
 struct Serve {
     /// What this node does; the first three live in one process, and any of them starts the edge.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Role::ALL)]
+    #[arg(long, env = "HERALD_ROLE", value_enum, value_delimiter = ',', default_values_t = Role::ALL)]
     role: Vec<Role>,
-    /// The log: `nats://host:port`.
-    #[arg(long, env = "HERALD_NATS_URL", value_name = "URL")]
-    nats_url: String,
+    /// The log: `nats://host:port`, of a cluster several with commas between them.
+    #[arg(long, env = "HERALD_NATS_URL", value_name = "URL", hide_env_values = true)]
+    nats_url: Option<String>,
     /// NATS' monitoring address, `http://host:port`: there `fsync` is read back.
     #[arg(long, env = "HERALD_NATS_MONITOR_URL", value_name = "URL")]
     nats_monitor_url: Option<String>,
     /// The views: `postgres://user:password@host:port/database`.
     #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    database_url: String,
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Config {
+    #[command(flatten)]
+    embedded: Embedded,
+    #[command(flatten)]
+    serve: Serve,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Cli {
+    /// Reads the command line and all else that settings come from. Ends the process where there is
+    /// only something to tell, as for `--help`.
+    ///
+    /// # Errors
+    /// When the configuration file will not do.
+    pub fn read() -> anyhow::Result<Self> {
+        let read = config::read(Self::command(), std::env::args_os().collect())?;
+        let cli = Self::from_arg_matches(&read.matches).unwrap_or_else(|error| error.exit());
+        Ok(Self { settings: read.settings("config"), ..cli })
+    }
+
     /// Runs until the command is done, or the process is asked to stop.
     ///
     /// # Errors
     /// Whatever kept it from running, with the remedy where there is one.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { command, embedded, node, log } = self;
+        let Self { command, embedded, node, log, metrics_listen, config: _, settings } = self;
         if let Some(Command::Guardian) = command {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return Ok(runtime.block_on(embedded::guardian()));
         }
-        observability::init(&log)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        match command {
-            Some(Command::Serve(serve)) => runtime.block_on(run_roles(serve, node))?,
-            Some(Command::Guardian) | None => runtime.block_on(run_everything(embedded, node))?,
+        if let Some(Command::Config(config)) = &command {
+            show(config, &node, settings)?;
+            return Ok(ExitCode::SUCCESS);
         }
+        if let Some(Command::Bench(options)) = command {
+            let _observability = observability::init(&log, false)?;
+            return measure(*options, &node);
+        }
+        let observability = observability::init(&log, metrics_listen != Listen::Off)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let data = if command.is_none() { Some(embedded.data.clone()) } else { None };
+        let gauges = Gauges::new(data);
+        let work = async {
+            match command {
+                Some(Command::Serve(serve)) => run_roles(serve, node, &gauges).await,
+                Some(Command::Guardian | Command::Config(_) | Command::Bench(_)) | None => {
+                    run_everything(embedded, node, &gauges).await
+                }
+            }
+        };
+        runtime.block_on(metrics::beside(metrics_listen, observability.metrics(), gauges.clone(), work))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -122,11 +200,20 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run_everything(embedded: Embedded, node: NodeArgs) -> anyhow::Result<()> {
-    let durability = match node.durability {
-        Durability::Fsync => embedded::Durability::Fsync,
-        Durability::Unsynced => embedded::Durability::Unsynced,
-        Durability::Replicated => bail!("`replicated` needs three NATS nodes: the embedded one is alone"),
+fn measure(options: bench::Options, node: &NodeArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (durability, partitions) = (durability(node, 1), node.partitions);
+    runtime.block_on(async { bench::run(options, durability, partitions, pin_stop()?).await })
+}
+
+async fn run_everything(embedded: Embedded, node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
+    let Embedded { nats_nodes, nodes, .. } = embedded;
+    let asked = durability(&node, nats_nodes);
+    let durability = match (asked, nats_nodes) {
+        (Durability::Fsync, 1) => embedded::Durability::Fsync,
+        (Durability::Unsynced, _) | (Durability::Replicated, 2..) => embedded::Durability::Unsynced,
+        (Durability::Replicated, _) => bail!("`replicated` needs three NATS servers: add --nats-nodes 3"),
+        (Durability::Fsync, _) => bail!("with several NATS servers durability is `replicated` or `unsynced`"),
     };
     let mut stop = pin_stop()?;
     let start = Servers::start(embedded::Options {
@@ -134,6 +221,7 @@ async fn run_everything(embedded: Embedded, node: NodeArgs) -> anyhow::Result<()
         durability,
         nats_server: embedded.nats_server,
         postgres: embedded.postgres,
+        nats_nodes,
         postgres_fsync: true,
         program: std::env::current_exe().context("this program's own file is not known")?,
         progress: stderr().is_terminal(),
@@ -144,13 +232,14 @@ async fn run_everything(embedded: Embedded, node: NodeArgs) -> anyhow::Result<()
     };
     let settings = settings(
         node,
+        asked,
         BTreeSet::from(Role::ALL),
         servers.nats_url.clone(),
         Some(servers.nats_monitor_url.clone()),
         servers.database_url.clone(),
     );
     let outcome = tokio::select! {
-        outcome = run(settings, &mut stop) => outcome,
+        outcome = run(settings, nodes, gauges, &mut stop) => outcome,
         failure = servers.failed() => Err(failure.into()),
     };
     let stopped = servers.stop().await;
@@ -158,39 +247,89 @@ async fn run_everything(embedded: Embedded, node: NodeArgs) -> anyhow::Result<()
     Ok(stopped?)
 }
 
-async fn run_roles(serve: Serve, node: NodeArgs) -> anyhow::Result<()> {
+async fn run_roles(serve: Serve, node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
     let Serve { role, nats_url, nats_monitor_url, database_url } = serve;
-    let settings = settings(node, role.into_iter().collect(), nats_url, nats_monitor_url, database_url);
-    run(settings, &mut pin_stop()?).await
+    let needed = |url: Option<String>, flag: &str, variable: &str| {
+        url.with_context(|| {
+            format!("{flag} is missing: give it, or set {variable}, or put it into the file of --config")
+        })
+    };
+    let nats_url = needed(nats_url, "--nats-url", "HERALD_NATS_URL")?;
+    let database_url = needed(database_url, "--database-url", "HERALD_DATABASE_URL")?;
+    let asked = durability(&node, 1);
+    let settings = settings(node, asked, role.into_iter().collect(), nats_url, nats_monitor_url, database_url);
+    run(settings, 1, gauges, &mut pin_stop()?).await
 }
 
-async fn run(settings: Settings, stop: &mut Stop) -> anyhow::Result<()> {
-    let edge = settings.has_edge();
-    let mut node = tokio::select! {
-        node = Node::start(settings) => node?,
-        () = &mut *stop => return Ok(()),
-    };
-    if edge {
-        writeln!(stderr(), "herald serves on http://{}", node.address()?).ok();
+/// Prints the settings that hold.
+fn show(config: &Config, node: &NodeArgs, mut settings: Vec<Setting>) -> anyhow::Result<()> {
+    for setting in settings.iter_mut().filter(|setting| setting.name == "durability") {
+        setting.value = Some(durability(node, config.embedded.nats_nodes).to_string());
     }
-    let failure = tokio::select! {
-        () = stop => None,
-        error = node.failed() => Some(error),
+    if config.json {
+        return Ok(writeln!(stdout(), "{}", serde_json::to_string_pretty(&settings)?)?);
+    }
+    Ok(config::print(&settings, stdout())?)
+}
+
+/// The one that was asked for, or the best that the servers can give.
+fn durability(node: &NodeArgs, nats_nodes: usize) -> Durability {
+    node.durability.unwrap_or(if nats_nodes > 1 { Durability::Replicated } else { Durability::Fsync })
+}
+
+fn nats_nodes(text: &str) -> Result<usize, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("must be 1 or 3: two are no safer than one".to_owned()),
+    }
+}
+
+/// Runs so many nodes until one fails, or the process is asked to stop.
+async fn run(settings: Settings, nodes: u16, gauges: &Gauges, stop: &mut Stop) -> anyhow::Result<()> {
+    let edge = settings.has_edge();
+    let mut running = Vec::new();
+    let work = async {
+        for settings in successive(&settings, nodes)? {
+            let node = Node::start(settings).await?;
+            gauges.watch(node.sight());
+            if edge {
+                writeln!(stderr(), "herald serves on http://{}", node.address()?).ok();
+            }
+            running.push(node);
+        }
+        Err(select_all(running.iter_mut().map(|node| Box::pin(node.failed()))).await.0)
     };
-    node.stop().await;
-    failure.map_or(Ok(()), Err)
+    let outcome = tokio::select! {
+        () = stop => Ok(()),
+        failed = work => failed,
+    };
+    join_all(running.into_iter().map(Node::stop)).await;
+    outcome
+}
+
+/// The settings of so many nodes; each listens on the port after the last one's, or on any free one.
+fn successive(settings: &Settings, nodes: u16) -> anyhow::Result<Vec<Settings>> {
+    let first = settings.listen.port();
+    let listen = |node: u16| {
+        let port = if first == 0 { Some(0) } else { first.checked_add(node) };
+        port.map(|port| SocketAddr::new(settings.listen.ip(), port)).context("there are no ports after 65535")
+    };
+    (0..nodes).map(|node| Ok(Settings { listen: listen(node)?, ..settings.clone() })).collect()
 }
 
 fn settings(
     node: NodeArgs,
+    durability: Durability,
     roles: BTreeSet<Role>,
     nats_url: String,
     monitor_url: Option<String>,
     database_url: String,
 ) -> Settings {
-    let NodeArgs { listen, durability, partitions, allowed_origins } = node;
+    let NodeArgs { listen, durability: _, partitions, allowed_origins, rate_limits, trusted_proxies } = node;
+    let rate_limits = rate_limits == Switch::On;
     let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
-    Settings { roles, listen, log, database_url, allowed_origins }
+    Settings { roles, listen, log, database_url, allowed_origins, rate_limits, trusted_proxies }
 }
 
 type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;

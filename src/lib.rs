@@ -1,6 +1,9 @@
 //! The composition of Herald: command line, configuration, embedded servers, and
 //! the node that runs the rooms together. Decides nothing about messages.
 
+pub mod bench;
 pub mod cli;
+mod config;
 pub mod embedded;
+pub mod metrics;
 pub mod node;

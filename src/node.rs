@@ -1,12 +1,13 @@
 //! One node: the roles it was given, composed from the rooms, started in the
 //! order in which they need each other and stopped in the reverse one.
 
-use anyhow::Context;
+use crate::metrics::Sight;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
-use command::{Accounts, Threads, handler::Handler};
+use command::{Accounts, Threads, accounts::AccountError, handler::Handler, policy::Promises, user::User};
 use events::{Clock, EventLog, Ids, log::Options};
 use gateway::{App, hub::Hub};
-use projection::{Runner, View};
+use projection::{Applied, Runner, View};
 use query::{Freshness, Views};
 use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
@@ -17,6 +18,10 @@ const USERS_CACHE: u64 = 64 << 20;
 /// Connections to Postgres for queries; runners have one each besides.
 const QUERY_CONNECTIONS: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(500);
+/// How old a claim is before somebody else than its maker sees to it.
+const PROMISES_PAUSE: Duration = Duration::from_secs(5);
+/// A signing key is published a day before it is used.
+const KEYS_PAUSE: Duration = Duration::from_mins(1);
 
 /// What a node does for a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -35,12 +40,16 @@ pub struct Settings {
     pub log: Options,
     pub database_url: String,
     pub allowed_origins: Vec<String>,
+    pub rate_limits: bool,
+    pub trusted_proxies: Vec<gateway::Proxy>,
 }
 
 /// A running node.
 pub struct Node {
     log: EventLog,
     address: Option<SocketAddr>,
+    applied: Vec<(View, Applied)>,
+    views: Option<Views>,
     /// The edge drains before the runners stop, so that what it answers is still applied.
     edge_stop: CancellationToken,
     edge: JoinSet<()>,
@@ -71,16 +80,29 @@ impl Settings {
 }
 
 impl Node {
-    /// Starts the roles; returns once clients are served.
+    /// Starts the roles; returns once clients are served. While NATS is away it waits, and says so
+    /// at its address; Postgres is waited for in the background.
     ///
     /// # Errors
-    /// When the log or the address cannot be had.
+    /// When the address cannot be had, or the log is not what was asked for.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids) = (Clock::system(), Ids::random());
-        let log = EventLog::open(&settings.log, &ids).await?;
+        let listener = if settings.has_edge() { Some(listen(settings.listen).await?) } else { None };
+        let meanwhile = async {
+            match &listener {
+                Some(listener) => gateway::wait(listener).await,
+                None => std::future::pending().await,
+            }
+        };
+        let log = tokio::select! {
+            log = open(&settings.log, &ids) => log?,
+            () = meanwhile => bail!("the listener ended"),
+        };
         let mut node = Self {
             log: log.clone(),
             address: None,
+            applied: Vec::new(),
+            views: None,
             edge_stop: CancellationToken::new(),
             edge: JoinSet::new(),
             stop: CancellationToken::new(),
@@ -89,34 +111,47 @@ impl Node {
         if settings.roles.contains(&Role::Projection) {
             for view in View::ALL {
                 let runner = Runner::new(view, log.clone(), &settings.database_url)?;
+                node.applied.push((view, runner.applied()));
                 let stop = node.stop.clone();
                 node.tasks.spawn(async move { runner.run(stop).await.with_context(|| format!("view {view}")) });
             }
         }
-        if settings.has_edge() {
-            node.start_edge(settings, clock, ids).await?;
+        if let Some(listener) = listener {
+            node.start_edge(listener, settings, clock, ids).await?;
         }
         Ok(node)
     }
 
-    async fn start_edge(&mut self, settings: Settings, clock: Clock, ids: Ids) -> anyhow::Result<()> {
+    async fn start_edge(
+        &mut self,
+        listener: TcpListener,
+        settings: Settings,
+        clock: Clock,
+        ids: Ids,
+    ) -> anyhow::Result<()> {
         let log = self.log.clone();
-        let listen = settings.listen;
-        let listener = TcpListener::bind(listen).await.with_context(|| {
-            format!("{listen} cannot be listened on: choose another address with --listen or HERALD_LISTEN")
-        })?;
         self.address = Some(listener.local_addr()?);
 
         let users = Handler::new(log.clone(), clock.clone(), ids.clone(), USERS_CACHE);
-        let accounts = Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone()).await?;
+        let accounts = open_accounts(&log, &clock, &ids, &users).await?;
         let threads = Threads::new(log.clone(), &clock, &ids, users);
         let freshness = Freshness::default();
         let views = Views::new(&settings.database_url, QUERY_CONNECTIONS, freshness.clone())?;
+        self.views = Some(views.clone());
         for view in query::View::ALL {
             self.tasks.spawn(follow(log.clone(), view, views.clone(), freshness.clone(), self.stop.clone()));
         }
         let hub = Hub::start(log.clone(), accounts.clone(), self.stop.clone());
-        let edge = gateway::Settings { allowed_origins: settings.allowed_origins };
+        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, .. } = settings;
+        if roles.contains(&Role::Command) {
+            let promises = Promises::open(log.clone(), accounts.clone()).await?;
+            self.tasks.spawn(until(self.stop.clone(), promises.run(PROMISES_PAUSE)));
+        }
+        self.tasks.spawn(until(self.stop.clone(), turn_keys(accounts.clone())));
+        if !rate_limits {
+            tracing::warn!("RATE LIMITS ARE OFF: anybody may guess passwords and flood, as fast as they can");
+        }
+        let edge = gateway::Settings { allowed_origins, rate_limits, trusted_proxies };
         let app = App::new(accounts, threads, views, hub, log, clock, edge);
         self.edge.spawn(gateway::serve(listener, app, self.edge_stop.clone()));
         Ok(())
@@ -134,16 +169,25 @@ impl Node {
         &self.log
     }
 
+    /// What can be seen of it.
+    pub fn sight(&self) -> Sight {
+        Sight { log: self.log.clone(), applied: self.applied.clone(), views: self.views.clone() }
+    }
+
     /// Resolves when a part of the node ends that should not.
     pub async fn failed(&mut self) -> anyhow::Error {
-        while let Some(ended) = self.tasks.join_next().await {
+        loop {
+            let ended = tokio::select! {
+                Some(ended) = self.tasks.join_next() => ended,
+                Some(ended) = self.edge.join_next() => ended.map(Ok),
+                else => return std::future::pending().await,
+            };
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return error,
                 Err(panicked) => return anyhow::Error::new(panicked).context("a task of the node panicked"),
             }
         }
-        std::future::pending().await
     }
 
     /// Answers what is under way, closes the sockets, and stops the runners.
@@ -152,6 +196,53 @@ impl Node {
         while self.edge.join_next().await.is_some() {}
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} cannot be listened on: choose another address with --listen or HERALD_LISTEN")
+    })
+}
+
+/// Opens the log, waiting for a NATS that does not answer yet.
+async fn open(options: &Options, ids: &Ids) -> anyhow::Result<EventLog> {
+    loop {
+        match EventLog::open(options, ids).await {
+            Err(error) if error.passes() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the log");
+            }
+            opened => return Ok(opened?),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn open_accounts(log: &EventLog, clock: &Clock, ids: &Ids, users: &Handler<User>) -> anyhow::Result<Accounts> {
+    loop {
+        match Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone()).await {
+            Err(error @ AccountError::Unavailable(_)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the accounts' buckets");
+            }
+            opened => return Ok(opened?),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Runs what never ends, until the node stops.
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) -> anyhow::Result<()> {
+    stop.run_until_cancelled(work).await;
+    Ok(())
+}
+
+/// Follows the signing keys, and makes the next one where it is due.
+async fn turn_keys(accounts: Accounts) {
+    loop {
+        sleep(KEYS_PAUSE).await;
+        if let Err(error) = accounts.turn_keys().await {
+            tracing::warn!(%error, "the signing keys cannot be read, the former ones stay in use");
+        }
     }
 }
 

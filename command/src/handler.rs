@@ -3,18 +3,22 @@
 //! given only once the log's leader confirmed that the state is the newest.
 
 mod cache;
+mod measures;
 
 use crate::decider::{Aggregate, Fact};
-use cache::{Cache, Known};
+use cache::{Cache, Cell, Known, Slot};
 use events::{
     Aggregate as Id, Clock, EventId, EventLog, Ids, Position, Timestamp, UserId,
     envelope::Draft,
     log::{AppendError, History, LogError, Snapshot},
 };
+use measures::Measures;
 use std::{sync::Arc, time::Duration};
 
 /// How often a command is decided anew because others were faster.
 const ATTEMPTS: u32 = 16;
+/// A state that is further behind than so many facts is loaded anew: a snapshot may be near the end.
+const FAR: usize = 128;
 /// Longer than this a hot aggregate is waited for at most once.
 const LONGEST_PAUSE_MS: u64 = 50;
 
@@ -24,6 +28,7 @@ pub struct Handler<A: Aggregate> {
     clock: Clock,
     ids: Ids,
     cache: Arc<Cache<A>>,
+    measures: Arc<Measures>,
 }
 
 /// What became of a command.
@@ -55,7 +60,7 @@ pub enum HandleError<R> {
 impl<A: Aggregate> Handler<A> {
     pub fn new(log: EventLog, clock: Clock, ids: Ids, cache_bytes: u64) -> Self {
         let cache = Arc::new(Cache::new(log.clone(), cache_bytes));
-        Self { log, clock, ids, cache }
+        Self { log, clock, ids, cache, measures: Arc::new(Measures::of::<A>()) }
     }
 
     /// Handles a command. `see` looks at the state in which it ended.
@@ -70,14 +75,23 @@ impl<A: Aggregate> Handler<A> {
         command: &A::Command,
         see: impl Fn(&A) -> T,
     ) -> Result<Handled<T>, HandleError<A::Rejection>> {
+        let handled = self.load_decide_append(id, by, command, see).await;
+        self.measures.handled(&handled);
+        handled
+    }
+
+    async fn load_decide_append<T>(
+        &self,
+        id: Id,
+        by: UserId,
+        command: &A::Command,
+        see: impl Fn(&A) -> T,
+    ) -> Result<Handled<T>, HandleError<A::Rejection>> {
         let cell = self.cache.cell(id);
-        let mut slot = cell.lock().await;
+        let mut slot = self.cache.lock(&cell).await;
         for attempt in 0..ATTEMPTS {
-            let known = match slot.take() {
-                Some(known) => known,
-                None => self.load(id).await?,
-            };
-            let known = slot.insert(known);
+            slot = self.fill(id, &cell, slot).await?;
+            let known = slot.as_mut().expect("filled above");
             match known.state.decide(command) {
                 Ok(Some(event)) => match self.append(id, by, known, event).await {
                     Ok(at) => {
@@ -86,7 +100,10 @@ impl<A: Aggregate> Handler<A> {
                         self.cache.changed(id, &cell, known);
                         return Ok(handled);
                     }
-                    Err(AppendError::Conflict) => self.catch_up(id, &mut slot).await?,
+                    Err(AppendError::Conflict) => {
+                        self.measures.conflict();
+                        self.catch_up(id, &cell, &mut slot).await?;
+                    }
                     Err(AppendError::OutcomeUnknown(source)) => {
                         *slot = None;
                         return Err(HandleError::OutcomeUnknown(source));
@@ -98,7 +115,7 @@ impl<A: Aggregate> Handler<A> {
                         unchanged.map_err(HandleError::Rejected)?;
                         return Ok(Handled { position: self.position(id, known), at: None, seen: see(&known.state) });
                     }
-                    self.catch_up(id, &mut slot).await?;
+                    self.catch_up(id, &cell, &mut slot).await?;
                     continue;
                 }
             }
@@ -113,13 +130,12 @@ impl<A: Aggregate> Handler<A> {
     /// When NATS does not answer.
     pub async fn look<T>(&self, id: Id, see: impl Fn(&A) -> T) -> Result<(Position, T), LogError> {
         let cell = self.cache.cell(id);
-        let mut slot = cell.lock().await;
-        if slot.is_none() {
-            *slot = Some(self.load(id).await?);
-        } else {
-            self.catch_up(id, &mut slot).await?;
+        let mut slot = self.cache.lock(&cell).await;
+        if slot.is_some() {
+            self.catch_up(id, &cell, &mut slot).await?;
         }
-        let known = slot.as_ref().expect("loaded above");
+        let slot = self.fill(id, &cell, slot).await?;
+        let known = slot.as_ref().expect("filled above");
         Ok((self.position(id, known), see(&known.state)))
     }
 
@@ -129,11 +145,9 @@ impl<A: Aggregate> Handler<A> {
     /// When it has to be loaded and NATS does not answer.
     pub async fn glance<T>(&self, id: Id, see: impl Fn(&A) -> T) -> Result<T, LogError> {
         let cell = self.cache.cell(id);
-        let mut slot = cell.lock().await;
-        if slot.is_none() {
-            *slot = Some(self.load(id).await?);
-        }
-        Ok(see(&slot.as_ref().expect("loaded above").state))
+        let slot = self.cache.lock(&cell).await;
+        let slot = self.fill(id, &cell, slot).await?;
+        Ok(see(&slot.as_ref().expect("filled above").state))
     }
 
     async fn append(
@@ -150,29 +164,47 @@ impl<A: Aggregate> Handler<A> {
         Ok(at)
     }
 
+    /// Loads what is not known. A load goes on when who asked for it is gone: a long one would never end otherwise.
+    #[expect(clippy::disallowed_methods, reason = "a load ends by itself, and its answer is kept for the next to ask")]
+    async fn fill(&self, id: Id, cell: &Arc<Cell<A>>, mut slot: Slot<A>) -> Result<Slot<A>, LogError> {
+        if slot.is_some() {
+            return Ok(slot);
+        }
+        let (handler, cell) = (self.clone(), Arc::clone(cell));
+        let load = tokio::spawn(async move {
+            let known = slot.insert(handler.load(id).await?);
+            handler.cache.changed(id, &cell, known);
+            Ok(slot)
+        });
+        load.await.map_err(|panicked| LogError::Unavailable(panicked.into()))?
+    }
+
     async fn load(&self, id: Id) -> Result<Known<A>, LogError> {
-        if let Some(Snapshot { sequence, event_id, state }) = self.log.snapshot(id, A::SHAPE).await? {
-            let mut slot = Some(Known { sequence, event_id: Some(event_id), state, unkept: 0 });
-            self.catch_up(id, &mut slot).await?;
-            if let Some(known) = slot {
+        let snapshot = self.log.snapshot(id, A::SHAPE).await?;
+        let kept =
+            |Snapshot { sequence, event_id, state }| Known { sequence, event_id: Some(event_id), state, unkept: 0 };
+        // A snapshot that the log does not bear out is as good as none.
+        for mut known in snapshot.map(kept).into_iter().chain([Known::default()]) {
+            if let History::Since(facts) = self.log.history(id, known.last()).await? {
+                known.extend(&facts);
                 return Ok(known);
             }
         }
-        let mut known = Known::default();
-        if let History::Since(facts) = self.log.history(id, None).await? {
-            known.extend(&facts);
-        }
-        Ok(known)
+        Err(LogError::Unstable)
     }
 
-    /// Brings a state up to the log; a state of another history is dropped, to be loaded anew.
-    async fn catch_up(&self, id: Id, slot: &mut Option<Known<A>>) -> Result<(), LogError> {
+    /// Brings a state up to the log. One of another history, or far behind, is dropped, to be loaded anew.
+    async fn catch_up(&self, id: Id, cell: &Arc<Cell<A>>, slot: &mut Slot<A>) -> Result<(), LogError> {
         let Some(known) = slot.as_mut() else { return Ok(()) };
-        match self.log.history(id, known.last()).await? {
-            History::Since(facts) => known.extend(&facts),
+        match self.log.history_within(id, known.last(), FAR).await? {
+            History::Since(facts) => {
+                known.extend(&facts);
+                self.cache.changed(id, cell, known);
+            }
+            History::TooLong => **slot = None,
             History::Foreign => {
                 tracing::warn!(aggregate = %id, sequence = known.sequence, "the log holds another history than this state");
-                *slot = None;
+                **slot = None;
             }
         }
         Ok(())
@@ -185,8 +217,14 @@ impl<A: Aggregate> Handler<A> {
 
 impl<A: Aggregate> Clone for Handler<A> {
     fn clone(&self) -> Self {
-        let Self { log, clock, ids, cache } = self;
-        Self { log: log.clone(), clock: clock.clone(), ids: ids.clone(), cache: Arc::clone(cache) }
+        let Self { log, clock, ids, cache, measures } = self;
+        Self {
+            log: log.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            cache: Arc::clone(cache),
+            measures: Arc::clone(measures),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod decider;
 pub mod handler;
+pub mod policy;
 pub mod receipts;
 #[cfg(test)]
 mod spec;

@@ -64,7 +64,9 @@ impl Collector {
         let mut collected = Vec::with_capacity(MOST);
         while let Some(first) = self.waiting.recv().await {
             collected.push(first);
-            sleep(WINDOW).await;
+            if self.waiting.len() < MOST - 1 {
+                sleep(WINDOW).await;
+            }
             while collected.len() < MOST {
                 let Ok(next) = self.waiting.try_recv() else { break };
                 collected.push(next);

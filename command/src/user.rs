@@ -1,8 +1,12 @@
-//! A person's account as the log knows it: whether it exists, and which
-//! sessions are open. Passwords and names are not needed to decide and not here.
+//! A person's account as the log knows it: whether it exists, which sessions
+//! are open, and what others may. Passwords and names are not needed to decide
+//! and not here: of a password only how often it was changed.
 
 use crate::decider::{Aggregate, Decider, Fact};
-use events::{Event, SessionId, Text, UserEvent};
+use events::{
+    Event, SessionId, Text, UserEvent,
+    event::{Adders, Viewers},
+};
 use serde::{Deserialize, Serialize};
 
 /// One more log-in ends the oldest session.
@@ -12,21 +16,52 @@ pub const MAX_SESSIONS: usize = 64;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct User {
     signed_up: bool,
+    /// How often the password was changed.
+    epoch: u32,
     /// Oldest first.
     sessions: Vec<SessionId>,
+    last_seen_visible_to: Viewers,
+    may_add_me: Adders,
 }
 
 #[derive(Debug, Clone)]
 pub enum Command {
-    SignUp { username: Text, display_name: Text },
-    OpenSession { session_id: SessionId, device: Option<Text> },
-    RevokeSession { session_id: SessionId },
+    SignUp {
+        username: Text,
+        display_name: Text,
+    },
+    /// The password was verified in that epoch.
+    OpenSession {
+        session_id: SessionId,
+        device: Option<Text>,
+        epoch: u32,
+    },
+    RevokeSession {
+        session_id: SessionId,
+    },
+    /// The credential says so already: all sessions but that one end.
+    ChangePassword {
+        epoch: u32,
+        keeps: SessionId,
+    },
+    ChangeProfile(Profile),
+}
+
+/// What a person changes of how others meet them.
+#[derive(Debug, Clone, Default)]
+pub struct Profile {
+    pub display_name: Option<Text>,
+    pub about: Option<Text>,
+    pub last_seen_visible_to: Option<Viewers>,
+    pub may_add_me: Option<Adders>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     #[error("nobody signed up under this id")]
     Unknown,
+    #[error("the password was changed since it was verified")]
+    PasswordChanged,
 }
 
 impl User {
@@ -36,6 +71,34 @@ impl User {
 
     pub fn has_open(&self, session_id: SessionId) -> bool {
         self.sessions.contains(&session_id)
+    }
+
+    /// The open sessions, oldest first.
+    pub fn sessions(&self) -> &[SessionId] {
+        &self.sessions
+    }
+
+    fn change_profile(&self, change: &Profile) -> Option<UserEvent> {
+        let Profile { display_name, about, last_seen_visible_to, may_add_me } = change.clone();
+        // Texts are not kept here: what may be the same is told again.
+        let last_seen_visible_to = last_seen_visible_to.filter(|viewers| *viewers != self.last_seen_visible_to);
+        let may_add_me = may_add_me.filter(|adders| *adders != self.may_add_me);
+        let changes =
+            display_name.is_some() || about.is_some() || last_seen_visible_to.is_some() || may_add_me.is_some();
+        changes.then_some(UserEvent::ProfileChanged { display_name, about, last_seen_visible_to, may_add_me })
+    }
+}
+
+/// The sessions that an event ends.
+pub fn ended(event: &UserEvent) -> &[SessionId] {
+    match event {
+        UserEvent::SessionRevoked { session_id } | UserEvent::SessionOpened { replaces: Some(session_id), .. } => {
+            std::slice::from_ref(session_id)
+        }
+        UserEvent::PasswordChanged { ends, .. } => ends,
+        UserEvent::SessionOpened { replaces: None, .. }
+        | UserEvent::SignedUp { .. }
+        | UserEvent::ProfileChanged { .. } => &[],
     }
 }
 
@@ -52,30 +115,41 @@ impl Decider for User {
             }
             _ if !self.signed_up => Err(Rejection::Unknown),
             Command::OpenSession { session_id, .. } if self.has_open(*session_id) => Ok(None),
-            Command::OpenSession { session_id, device } => {
+            Command::OpenSession { epoch, .. } if *epoch < self.epoch => Err(Rejection::PasswordChanged),
+            Command::OpenSession { session_id, device, .. } => {
                 let replaces = self.sessions.first().copied().filter(|_| self.sessions.len() >= MAX_SESSIONS);
                 Ok(Some(UserEvent::SessionOpened { session_id: *session_id, device: device.clone(), replaces }))
             }
             Command::RevokeSession { session_id } => {
                 Ok(self.has_open(*session_id).then_some(UserEvent::SessionRevoked { session_id: *session_id }))
             }
+            Command::ChangePassword { epoch, .. } if *epoch <= self.epoch => Ok(None),
+            Command::ChangePassword { epoch, keeps } => {
+                let ends = self.sessions.iter().copied().filter(|open| open != keeps).collect();
+                Ok(Some(UserEvent::PasswordChanged { epoch: *epoch, ends }))
+            }
+            Command::ChangeProfile(change) => Ok(self.change_profile(change)),
         }
     }
 
     fn evolve(&mut self, fact: Fact<'_, UserEvent>) {
+        let ended = ended(fact.event);
+        self.sessions.retain(|open| !ended.contains(open));
         match fact.event {
             UserEvent::SignedUp { .. } => self.signed_up = true,
-            UserEvent::SessionOpened { session_id, replaces, .. } => {
-                self.sessions.retain(|open| Some(*open) != *replaces);
-                self.sessions.push(*session_id);
+            UserEvent::SessionOpened { session_id, .. } => self.sessions.push(*session_id),
+            UserEvent::SessionRevoked { .. } => {}
+            UserEvent::PasswordChanged { epoch, .. } => self.epoch = *epoch,
+            UserEvent::ProfileChanged { last_seen_visible_to, may_add_me, .. } => {
+                self.last_seen_visible_to = last_seen_visible_to.unwrap_or(self.last_seen_visible_to);
+                self.may_add_me = may_add_me.unwrap_or(self.may_add_me);
             }
-            UserEvent::SessionRevoked { session_id } => self.sessions.retain(|open| open != session_id),
         }
     }
 }
 
 impl Aggregate for User {
-    const SHAPE: &'static str = "user.1";
+    const SHAPE: &'static str = "user.2";
 
     fn own(event: &Event) -> Option<&UserEvent> {
         match event {

@@ -1,6 +1,9 @@
-use super::{Command, MAX_SESSIONS, Rejection, User};
+use super::{Command, MAX_SESSIONS, Profile, Rejection, User};
 use crate::{decider::Decider, spec::given};
-use events::{SessionId, Text, UserEvent, UserId};
+use events::{
+    SessionId, Text, UserEvent, UserId,
+    event::{Adders, Viewers},
+};
 use uuid::Uuid;
 
 const ADA: UserId = UserId::from_uuid(Uuid::from_u128(10));
@@ -18,7 +21,19 @@ fn opened(number: usize, replaces: Option<usize>) -> UserEvent {
 }
 
 fn open(number: usize) -> Command {
-    Command::OpenSession { session_id: session(number), device: None }
+    open_in(0, number)
+}
+
+fn open_in(epoch: u32, number: usize) -> Command {
+    Command::OpenSession { session_id: session(number), device: None, epoch }
+}
+
+fn change_password(epoch: u32, keeps: usize) -> Command {
+    Command::ChangePassword { epoch, keeps: session(keeps) }
+}
+
+fn password_changed(epoch: u32, ends: &[usize]) -> UserEvent {
+    UserEvent::PasswordChanged { epoch, ends: ends.iter().copied().map(session).collect() }
 }
 
 #[test]
@@ -59,10 +74,64 @@ fn one_session_too_many_ends_the_oldest() {
 }
 
 #[test]
+fn a_changed_password_ends_all_other_sessions_once() {
+    let people = [signed_up(), (ADA, opened(1, None)), (ADA, opened(2, None)), (ADA, opened(3, None))];
+    given::<User>([]).when(&change_password(1, 2)).then_rejected(Rejection::Unknown);
+    let ada = given::<User>(people)
+        .when(&change_password(1, 2))
+        .then(ADA, password_changed(1, &[1, 3]))
+        .when(&change_password(1, 2))
+        .then_nothing()
+        // Written late: what was opened since stays.
+        .when(&open_in(1, 4))
+        .then(ADA, opened(4, None))
+        .when(&change_password(1, 2))
+        .then_nothing();
+    assert_eq!(ada.state.sessions(), [session(2), session(4)]);
+}
+
+#[test]
+fn who_showed_the_former_password_opens_nothing() {
+    let changed = [signed_up(), (ADA, password_changed(2, &[]))];
+    given::<User>(changed.clone()).when(&open_in(1, 1)).then_rejected(Rejection::PasswordChanged);
+    given::<User>(changed).when(&open_in(2, 1)).then(ADA, opened(1, None));
+}
+
+#[test]
+fn a_profile_tells_what_changes_and_nothing_else() {
+    let change = |last_seen_visible_to, may_add_me, about: Option<&str>| {
+        let about = about.map(Text::new);
+        Profile { last_seen_visible_to, may_add_me, about, display_name: None }
+    };
+    let changed = |last_seen_visible_to, may_add_me, about: Option<&str>| {
+        let about = about.map(Text::new);
+        UserEvent::ProfileChanged { last_seen_visible_to, may_add_me, about, display_name: None }
+    };
+    let nobody = Some(Viewers::Nobody);
+    let command = |profile: Profile| Command::ChangeProfile(profile);
+    given::<User>([]).when(&command(change(nobody, None, None))).then_rejected(Rejection::Unknown);
+    given::<User>([signed_up()])
+        .when(&command(Profile::default()))
+        .then_nothing()
+        .when(&command(change(Some(Viewers::Everyone), Some(Adders::Everyone), None)))
+        .then_nothing()
+        .when(&command(change(nobody, Some(Adders::Everyone), None)))
+        .then(ADA, changed(nobody, None, None))
+        .when(&command(change(nobody, None, None)))
+        .then_nothing()
+        .when(&command(change(nobody, Some(Adders::Contacts), Some("hi"))))
+        .then(ADA, changed(None, Some(Adders::Contacts), Some("hi")));
+}
+
+#[test]
 fn the_state_keeps_the_shape_that_its_name_stands_for() {
     let ada = given::<User>([signed_up(), (ADA, opened(1, None))]);
     let kept = serde_json::to_string(&ada.state).unwrap();
-    assert_eq!(kept, r#"{"signed_up":true,"sessions":["00000000-0000-0000-0000-000000000001"]}"#);
+    let shape = concat!(
+        r#"{"signed_up":true,"epoch":0,"sessions":["00000000-0000-0000-0000-000000000001"],"#,
+        r#""last_seen_visible_to":"everyone","may_add_me":"everyone"}"#
+    );
+    assert_eq!(kept, shape);
     assert_eq!(serde_json::from_str::<User>(&kept).unwrap(), ada.state);
     assert!(ada.state.decide(&open(1)).unwrap().is_none());
 }

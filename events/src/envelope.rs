@@ -2,7 +2,7 @@
 //! says (whose fact it is) is not said again inside.
 
 use crate::{
-    Aggregate, Event, EventId, Position, Text, Timestamp, UserId,
+    Aggregate, Event, EventId, Position, Text, Timestamp, Trace, UserId,
     clock::millis,
     event::{ReceiptEvent, ThreadEvent, UserEvent},
     seal::AuthorKey,
@@ -20,6 +20,8 @@ pub struct Envelope {
     pub by: Option<UserId>,
     /// When it was decided.
     pub at: Timestamp,
+    /// The trace in which it was appended, where that is sampled.
+    pub trace: Option<Trace>,
     pub event: Event,
 }
 
@@ -51,6 +53,8 @@ struct Stored<E> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<UserId>,
     at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<Trace>,
     event: E,
 }
 
@@ -58,11 +62,11 @@ struct Stored<E> {
 pub(crate) struct SealedEnvelope(Envelope);
 
 impl Draft {
-    /// The bytes to store, texts sealed with the author's key.
+    /// The bytes to store, texts sealed with the author's key, in the trace that they are appended in.
     ///
     /// # Errors
     /// When there is text and no author, or no key.
-    pub(crate) fn encode(&self, key: Option<&AuthorKey>) -> Result<Vec<u8>, DecodeError> {
+    pub fn encode(&self, key: Option<&AuthorKey>, trace: Option<Trace>) -> Result<Vec<u8>, DecodeError> {
         let mut event = self.event.clone();
         for (index, text) in event.texts_mut().into_iter().enumerate() {
             let key = key.ok_or(DecodeError::NoAuthor)?;
@@ -70,9 +74,9 @@ impl Draft {
             *text = Text::sealed(key.seal(self.id, index, self.aggregate, plain));
         }
         Ok(match &event {
-            Event::User(event) => self.store(event)?,
-            Event::Thread(event) => self.store(event)?,
-            Event::Receipts(event) => self.store(event)?,
+            Event::User(event) => self.store(trace, event)?,
+            Event::Thread(event) => self.store(trace, event)?,
+            Event::Receipts(event) => self.store(trace, event)?,
         })
     }
 
@@ -80,13 +84,13 @@ impl Draft {
         !self.event.clone().texts_mut().is_empty()
     }
 
-    pub fn into_envelope(self, position: Position) -> Envelope {
+    pub fn into_envelope(self, position: Position, trace: Option<Trace>) -> Envelope {
         let Self { aggregate, id, by, at, event } = self;
-        Envelope { position, aggregate, id, by, at, event }
+        Envelope { position, aggregate, id, by, at, trace, event }
     }
 
-    fn store<E: Serialize>(&self, event: E) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&Stored { id: self.id, by: self.by, at: self.at.timestamp_millis(), event })
+    fn store<E: Serialize>(&self, trace: Option<Trace>, event: E) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&Stored { id: self.id, by: self.by, at: self.at.timestamp_millis(), trace, event })
     }
 }
 
@@ -97,8 +101,8 @@ impl SealedEnvelope {
             aggregate: Aggregate,
             bytes: &[u8],
         ) -> Result<Envelope, DecodeError> {
-            let Stored { id, by, at, event } = serde_json::from_slice::<Stored<E>>(bytes)?;
-            Ok(Envelope { position, aggregate, id, by, at: millis(at), event: event.into() })
+            let Stored { id, by, at, trace, event } = serde_json::from_slice::<Stored<E>>(bytes)?;
+            Ok(Envelope { position, aggregate, id, by, at: millis(at), trace, event: event.into() })
         }
         Ok(Self(match aggregate {
             Aggregate::User(_) => parse::<UserEvent>(position, aggregate, bytes)?,

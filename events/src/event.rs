@@ -33,6 +33,40 @@ pub enum UserEvent {
     },
     #[serde(rename = "session_revoked.1")]
     SessionRevoked { session_id: SessionId },
+    /// The password is another. Its changes count as epochs; `ends` are the sessions that it ended.
+    #[serde(rename = "password_changed.1")]
+    PasswordChanged { epoch: u32, ends: Vec<SessionId> },
+    /// What was changed, and nothing else.
+    #[serde(rename = "profile_changed.1")]
+    ProfileChanged {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        display_name: Option<Text>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<Text>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_seen_visible_to: Option<Viewers>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        may_add_me: Option<Adders>,
+    },
+}
+
+/// Who may see when somebody was last there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Viewers {
+    #[default]
+    Everyone,
+    Contacts,
+    Nobody,
+}
+
+/// Who may add somebody to a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adders {
+    #[default]
+    Everyone,
+    Contacts,
 }
 
 /// What happens in a thread.
@@ -79,8 +113,11 @@ impl Event {
         match self {
             Self::User(UserEvent::SignedUp { username, display_name }) => vec![username, display_name],
             Self::User(UserEvent::SessionOpened { device, .. }) => device.iter_mut().collect(),
+            Self::User(UserEvent::ProfileChanged { display_name, about, .. }) => {
+                display_name.iter_mut().chain(about).collect()
+            }
             Self::Thread(ThreadEvent::MessageSent { body, .. }) => vec![body],
-            Self::User(UserEvent::SessionRevoked { .. })
+            Self::User(UserEvent::SessionRevoked { .. } | UserEvent::PasswordChanged { .. })
             | Self::Thread(ThreadEvent::DirectOpened { .. })
             | Self::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => Vec::new(),
         }

@@ -2,10 +2,10 @@
 //! today is compared byte by byte, what any build wrote decodes for ever.
 
 use crate::{
-    Aggregate, Event, EventId, MessageKey, Partition, Position, SessionId, Text, ThreadId, UserId,
+    Aggregate, Event, EventId, MessageKey, Partition, Position, SessionId, Text, ThreadId, Trace, UserId,
     clock::millis,
     envelope::{Draft, SealedEnvelope},
-    event::{Receipt, ReceiptEvent, ThreadEvent, UserEvent},
+    event::{Adders, Receipt, ReceiptEvent, ThreadEvent, UserEvent, Viewers},
     seal::AuthorKey,
 };
 use std::path::PathBuf;
@@ -20,6 +20,21 @@ const KEY: MessageKey = MessageKey::from_uuid(Uuid::from_u128(0x0190_0000_0000_7
 fn draft(aggregate: Aggregate, by: Option<UserId>, event: impl Into<Event>) -> Draft {
     let id = EventId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_00ff));
     Draft { aggregate, id, by, at: millis(1_764_000_000_123), event: event.into() }
+}
+
+fn profile(
+    display_name: Option<&str>,
+    about: Option<&str>,
+    last_seen_visible_to: Option<Viewers>,
+    may_add_me: Option<Adders>,
+) -> UserEvent {
+    let (display_name, about) = (display_name.map(Text::new), about.map(Text::new));
+    UserEvent::ProfileChanged { display_name, about, last_seen_visible_to, may_add_me }
+}
+
+fn greeting() -> ThreadEvent {
+    let body = Text::new("Grüße 👋\nfrom Ada");
+    ThreadEvent::MessageSent { number: 2, key: KEY, body, reply_to: None, opens: None }
 }
 
 fn samples() -> Vec<(&'static str, Draft)> {
@@ -47,21 +62,26 @@ fn samples() -> Vec<(&'static str, Draft)> {
             ),
         ),
         ("session_revoked.1", draft(ada, Some(ADA), UserEvent::SessionRevoked { session_id: SESSION })),
-        ("direct_opened.1", draft(thread, Some(ADA), ThreadEvent::DirectOpened { peer: BOB })),
         (
-            "message_sent.1",
+            "password_changed.1",
+            draft(ada, Some(ADA), UserEvent::PasswordChanged { epoch: 1, ends: vec![OLDEST, SESSION] }),
+        ),
+        ("profile_changed.1", draft(ada, Some(ADA), profile(None, None, Some(Viewers::Nobody), None))),
+        (
+            "profile_changed.1.full",
             draft(
-                thread,
+                ada,
                 Some(ADA),
-                ThreadEvent::MessageSent {
-                    number: 2,
-                    key: KEY,
-                    body: text("Grüße 👋\nfrom Ada"),
-                    reply_to: None,
-                    opens: None,
-                },
+                profile(
+                    Some("Ada Lovelace"),
+                    Some("Enchantress of numbers"),
+                    Some(Viewers::Contacts),
+                    Some(Adders::Contacts),
+                ),
             ),
         ),
+        ("direct_opened.1", draft(thread, Some(ADA), ThreadEvent::DirectOpened { peer: BOB })),
+        ("message_sent.1", draft(thread, Some(ADA), greeting())),
         (
             "message_sent.1.full",
             draft(
@@ -76,6 +96,7 @@ fn samples() -> Vec<(&'static str, Draft)> {
                 },
             ),
         ),
+        ("message_sent.1.traced", draft(thread, Some(ADA), greeting())),
         (
             "receipts_advanced.1",
             draft(
@@ -94,6 +115,11 @@ fn samples() -> Vec<(&'static str, Draft)> {
     ]
 }
 
+/// Only a fact of a sampled trace says which.
+fn trace(name: &str) -> Option<Trace> {
+    name.ends_with(".traced").then(|| "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7".parse().unwrap())
+}
+
 fn stored(name: &str) -> (PathBuf, Option<Vec<u8>>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.json"));
     let bytes = std::fs::read(&path).ok();
@@ -106,12 +132,12 @@ fn every_shape_is_stored_as_it_always_was_and_decodes() {
     let position = Position { partition: Partition(1), sequence: 42 };
     for (name, draft) in samples() {
         let (path, golden) = stored(name);
-        let bytes = draft.encode(Some(&key)).unwrap();
+        let bytes = draft.encode(Some(&key), trace(name)).unwrap();
         let golden =
             golden.unwrap_or_else(|| panic!("{} is missing: {}", path.display(), String::from_utf8_lossy(&bytes)));
         assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&golden), "{name}");
         let decoded = SealedEnvelope::decode(position, draft.aggregate, &golden).unwrap().unseal(Some(&key)).unwrap();
-        assert_eq!(decoded, draft.into_envelope(position), "{name}");
+        assert_eq!(decoded, draft.into_envelope(position, trace(name)), "{name}");
     }
 }
 
@@ -171,5 +197,5 @@ fn readable_text_is_never_stored() {
     assert!(serde_json::to_string(&Text::new("secret")).is_err());
     assert!(!format!("{:?}", Text::new("secret")).contains("secret"));
     let (_, draft) = samples().remove(0);
-    assert!(draft.encode(None).is_err());
+    assert!(draft.encode(None, None).is_err());
 }

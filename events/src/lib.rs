@@ -14,6 +14,7 @@ pub mod position;
 pub mod seal;
 pub mod subject;
 pub mod text;
+pub mod trace;
 
 pub use clock::{Clock, Ids};
 pub use envelope::Envelope;
@@ -23,6 +24,7 @@ pub use log::EventLog;
 pub use position::{Partition, Position, Vector};
 pub use subject::Aggregate;
 pub use text::Text;
+pub use trace::Trace;
 
 /// A moment in UTC. Events keep milliseconds.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

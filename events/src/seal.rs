@@ -2,13 +2,14 @@
 //! is the fact's id and the text's place in it, so nothing is stored beside the
 //! text; the aggregate is authenticated, so a text cannot be moved to another.
 
-use crate::{Aggregate, EventId, UserId};
+use crate::{Aggregate, EventId};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use chacha20poly1305::{
     Key, KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
 use std::fmt;
+use uuid::Uuid;
 
 /// The secret whose destruction erases all that its owner wrote.
 #[derive(Clone)]
@@ -30,15 +31,15 @@ impl AuthorKey {
         self.open_bytes(&nonce(id, index), aggregate.to_string().as_bytes(), sealed)
     }
 
-    /// Seals a text that a record holds outside the log. `record` names the record, and may be
-    /// used once for each user and text: it is the nonce.
-    pub fn seal_record(&self, owner: UserId, record: u64, plain: &str) -> String {
-        self.seal_bytes(&record_nonce(owner, record), b"record", plain)
+    /// Seals a text that a record holds outside the log. The record's id and the text's place in it
+    /// are the nonce: no other text may ever be sealed with both.
+    pub fn seal_record(&self, record: Uuid, index: u64, plain: &str) -> String {
+        self.seal_bytes(&unique(record, index), b"record", plain)
     }
 
     /// Opens what [`AuthorKey::seal_record`] sealed; `None` where the seal is broken.
-    pub fn open_record(&self, owner: UserId, record: u64, sealed: &str) -> Option<String> {
-        self.open_bytes(&record_nonce(owner, record), b"record", sealed)
+    pub fn open_record(&self, record: Uuid, index: u64, sealed: &str) -> Option<String> {
+        self.open_bytes(&unique(record, index), b"record", sealed)
     }
 
     fn seal_bytes(&self, nonce: &XNonce, aad: &[u8], plain: &str) -> String {
@@ -64,13 +65,8 @@ fn nonce(id: EventId, index: usize) -> XNonce {
     unique(id.uuid(), u64::try_from(index).expect("a fact has few texts"))
 }
 
-/// An id is of version 7, so a user's id with a record's number is no fact's nonce: user ids and
-/// event ids come from one source that mints each once.
-fn record_nonce(owner: UserId, record: u64) -> XNonce {
-    unique(owner.uuid(), record)
-}
-
-fn unique(id: uuid::Uuid, index: u64) -> XNonce {
+/// The ids of facts and of records come from one source that mints each once.
+fn unique(id: Uuid, index: u64) -> XNonce {
     let mut nonce = [0; 24];
     nonce[..16].copy_from_slice(id.as_bytes());
     nonce[16..].copy_from_slice(&index.to_be_bytes());

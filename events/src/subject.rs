@@ -106,6 +106,16 @@ impl Names {
         format!("{}checkpoint.{view}", self.dot())
     }
 
+    /// The stream that the log's server is measured with.
+    pub(crate) fn floor_stream(&self) -> String {
+        format!("{}FLOOR", self.underscore())
+    }
+
+    /// A subject of that stream; `*` for all of them.
+    pub(crate) fn floor_subject(&self, name: &str) -> String {
+        format!("{}floor.{name}", self.dot())
+    }
+
     fn dot(&self) -> String {
         if self.prefix.is_empty() { String::new() } else { format!("{}.", self.prefix) }
     }

@@ -138,9 +138,40 @@ impl Line {
     }
 }
 
+/// What somebody says of themselves: at most 256 characters after NFC, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About(String);
+
+impl About {
+    pub const MAX_CHARACTERS: usize = 256;
+
+    /// # Errors
+    /// When the text is too long, or holds a control character other than newline.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        let text: String = text.trim().nfc().collect();
+        if text.chars().count() > Self::MAX_CHARACTERS {
+            return Err(InvalidText::TooManyCharacters(Self::MAX_CHARACTERS));
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(InvalidText::ControlCharacter);
+        }
+        Ok(Self(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<&Body> for Text {
     fn from(body: &Body) -> Self {
         Self::new(&body.0)
+    }
+}
+
+impl From<&About> for Text {
+    fn from(about: &About) -> Self {
+        Self::new(&about.0)
     }
 }
 

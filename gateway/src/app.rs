@@ -1,7 +1,7 @@
 //! What every handler holds: the rooms behind the edge and the edge's settings.
 //! A clone is cheap and shares everything.
 
-use crate::{hub::Hub, problem::Problem, readiness::Progress};
+use crate::{address::Proxy, hub::Hub, limits::Limits, problem::Problem, readiness::Progress};
 use command::{accounts::Accounts, threads::Threads};
 use events::{Clock, EventLog};
 use query::Views;
@@ -16,6 +16,10 @@ pub const DEAF_AFTER: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Origins, as `https://chat.example`, whose pages may open sockets beside the node's own.
     pub allowed_origins: Vec<String>,
+    /// Whether clients are kept to their rates.
+    pub rate_limits: bool,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Proxy>,
 }
 
 /// The rooms behind the edge.
@@ -33,6 +37,7 @@ pub struct App {
     /// The open sockets, which outlive their requests; a drain waits for them.
     pub sockets: TaskTracker,
     pub(crate) progress: Progress,
+    pub(crate) limits: Arc<Limits>,
 }
 
 impl App {
@@ -52,6 +57,7 @@ impl App {
             hub,
             log,
             clock,
+            limits: Arc::new(Limits::new(settings.rate_limits)),
             settings: Arc::new(settings),
             draining: CancellationToken::new(),
             sockets: TaskTracker::new(),

@@ -1,7 +1,11 @@
 //! What every request passes: a span, limits of size and time, and the headers
 //! that every answer carries. Never logs tokens, bodies, names or addresses.
 
-use crate::problem::{Kind, Problem};
+use crate::{
+    measures,
+    problem::{Kind, Problem},
+    trace,
+};
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{MatchedPath, Request},
@@ -37,13 +41,21 @@ const STRICT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Spans a request, and logs its end.
 pub(crate) async fn trace(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
-    let method = request.method().as_str();
-    let span = tracing::info_span!("gateway.request", method, route, status = Empty, ms = Empty);
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let method = request.method().clone();
+    let brought = trace::of_headers(request.headers());
+    let span = {
+        let _brought = brought.clone().attach();
+        let name = method.as_str();
+        tracing::info_span!("gateway.request", method = name, route, status = Empty, ms = Empty, trace_id = Empty)
+    };
     let started = Instant::now();
     let answer = async move {
+        trace::tell(&brought);
         let response = next.run(request).await;
         let status = response.status();
+        measures::answered(route, &method, status, started.elapsed());
         Span::current().record("status", status.as_u16()).record("ms", started.elapsed().as_secs_f64() * 1e3);
         if status.is_server_error() {
             tracing::warn!("answered");

@@ -2,11 +2,14 @@
 //! once, calls command and query, and turns their answers and refusals into HTTP
 //! and frames. Decides nothing, stores nothing.
 
+mod address;
 mod app;
 mod auth;
 mod cursor;
 mod door;
 mod json;
+mod limits;
+mod measures;
 mod openapi;
 mod params;
 mod positions;
@@ -19,14 +22,18 @@ mod sending;
 mod serve;
 mod stall;
 mod time;
+mod trace;
+mod waiting;
 
 mod frame;
 pub mod hub;
 mod session;
 mod socket;
 
+pub use address::Proxy;
 pub use app::{App, DEAF_AFTER, Settings};
 pub use openapi::document;
 pub use problem::{Kind, Problem};
 pub use rest::router;
 pub use serve::serve;
+pub use waiting::wait;

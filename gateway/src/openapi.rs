@@ -70,6 +70,9 @@ pub(crate) struct BodyProblem;
 /// The problem of an operation with parameters in its query.
 pub(crate) struct QueryProblem;
 
+/// The problem of an operation that can be asked for too often.
+pub(crate) struct LimitProblem;
+
 /// The problem of an operation on something that may not be there.
 pub(crate) struct NotThere;
 
@@ -108,6 +111,12 @@ impl IntoResponses for QueryProblem {
     }
 }
 
+impl IntoResponses for LimitProblem {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        BTreeMap::from([problem(429, "Too often")])
+    }
+}
+
 impl IntoResponses for NotThere {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         BTreeMap::from([problem(404, "It is not there, or not for the caller")])
@@ -117,7 +126,7 @@ impl IntoResponses for NotThere {
 fn problem(status: u16, description: &str) -> (String, RefOr<Response>) {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
     let mut response = ResponseBuilder::new().description(description).content(PROBLEM, content);
-    if status == 503 {
+    if status == 429 || status == 503 {
         let header = HeaderBuilder::new().schema(Some(u32::schema())).description(Some("Seconds")).build();
         response = response.header("Retry-After", header);
     }

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, Query, RawPathParams},
     http::request::Parts,
 };
-use events::{ThreadId, UserId, event::Number, id::InvalidId};
+use events::{SessionId, ThreadId, UserId, event::Number, id::InvalidId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{collections::HashSet, str::FromStr};
@@ -27,6 +27,15 @@ pub(crate) trait FromPath: Sized {
 }
 
 impl FromPath for UserId {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        match segments {
+            [(name, text), ..] => id(name, text),
+            [] => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl FromPath for SessionId {
     fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
         match segments {
             [(name, text), ..] => id(name, text),

@@ -49,6 +49,13 @@ impl After {
     {
         ask(app, view, &self.wanted, self.deadline, question).await
     }
+
+    /// What an answer has seen that came from the log's end, and no view.
+    pub(crate) fn seen_in_the_log(&self, heard: Vector, position: Position) -> AsOf {
+        let mut seen = heard;
+        self.wanted.iter().chain([position]).for_each(|position| seen.raise(position));
+        AsOf(seen)
+    }
 }
 
 impl IntoParams for After {

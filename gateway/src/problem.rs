@@ -12,7 +12,7 @@ use axum::{
 use events::{Position, Vector};
 use query::{Behind, freshness::Missing};
 use serde::Serialize;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 use utoipa::ToSchema;
 
 /// An answer that is an error.
@@ -37,6 +37,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "0:17,3:1289")]
     applied: Option<Vector>,
+    /// Seconds after which it may work, with 429 and 503.
+    #[serde(skip)]
+    retry_after: u64,
 }
 
 /// A field of the request, and what is wrong with it.
@@ -66,6 +69,7 @@ pub enum Kind {
     UnsupportedMediaType,
     Validation,
     UpgradeRequired,
+    TooManyRequests,
     Internal,
     OutcomeUnknown,
     ViewBehind,
@@ -98,6 +102,9 @@ impl Kind {
             Self::UpgradeRequired => {
                 (StatusCode::UPGRADE_REQUIRED, "urn:herald:upgrade-required", "WebSocket upgrade required")
             }
+            Self::TooManyRequests => {
+                (StatusCode::TOO_MANY_REQUESTS, "urn:herald:too-many-requests", "Too many requests")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "urn:herald:internal", "Internal error"),
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:outcome-unknown", "Outcome unknown"),
             Self::ViewBehind => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:view-behind", "View behind"),
@@ -116,7 +123,15 @@ impl Serialize for Kind {
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (status, _, title) = kind.told();
-        Self { kind, title, status: status.as_u16(), detail: detail.into(), errors: Vec::new(), applied: None }
+        Self {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            applied: None,
+            retry_after: 1,
+        }
     }
 
     /// 400: what cannot be read at all.
@@ -143,6 +158,12 @@ impl Problem {
     /// 422: a field that can be read and must not be so.
     pub fn invalid(field: &str, error: impl fmt::Display) -> Self {
         Self::new(Kind::Validation, format!("{field} {error}")).with_field(field, error)
+    }
+
+    /// 429: not before that time has passed.
+    pub fn too_many(wait: Duration) -> Self {
+        let retry_after = wait.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1);
+        Self { retry_after, ..Self::new(Kind::TooManyRequests, format!("too often: wait {retry_after} s")) }
     }
 
     /// 503: not now, and nothing has happened.
@@ -211,7 +232,7 @@ impl IntoResponse for Problem {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         response
     }

@@ -13,8 +13,11 @@ impl From<AccountError> for Problem {
                 Self::new(Kind::UsernameTaken, error.to_string()).with_field("username", "is taken")
             }
             AccountError::BadCredentials => Self::new(Kind::BadCredentials, error.to_string()),
-            AccountError::InvalidRefreshToken => Self::new(Kind::Unauthorized, error.to_string()),
-            AccountError::PasswordTooShort | AccountError::PasswordTooLong => Self::invalid("password", &error),
+            AccountError::InvalidRefreshToken | AccountError::SessionEnded => {
+                Self::new(Kind::Unauthorized, error.to_string())
+            }
+            AccountError::WeakPassword(weak) => Self::invalid("password", weak),
+            AccountError::NoSuchSession => Self::not_found(),
             AccountError::Busy => Self::new(Kind::Busy, BUSY),
             AccountError::OutcomeUnknown(_) => Self::outcome_unknown().caused_by(&error),
             AccountError::Unavailable(_) => Self::out_of_reach(&error),

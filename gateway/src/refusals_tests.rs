@@ -6,7 +6,10 @@ use axum::{
     },
     response::IntoResponse,
 };
-use command::{accounts::AccountError, threads::ThreadError};
+use command::{
+    accounts::{AccountError, WeakPassword},
+    threads::ThreadError,
+};
 use events::{ThreadId, Vector};
 use query::{Behind, View, freshness::Missing};
 use uuid::Uuid;
@@ -25,9 +28,10 @@ fn each_refusal_has_its_status_and_type() {
     for (problem, status, slug) in [
         (Problem::from(AccountError::UsernameTaken), 409, "username-taken"),
         (AccountError::BadCredentials.into(), 401, "bad-credentials"),
-        (AccountError::PasswordTooShort.into(), 422, "validation"),
-        (AccountError::PasswordTooLong.into(), 422, "validation"),
+        (AccountError::WeakPassword(WeakPassword::TooShort).into(), 422, "validation"),
         (AccountError::InvalidRefreshToken.into(), 401, "unauthorized"),
+        (AccountError::SessionEnded.into(), 401, "unauthorized"),
+        (AccountError::NoSuchSession.into(), 404, "not-found"),
         (AccountError::Busy.into(), 503, "busy"),
         (AccountError::Inconsistent("x").into(), 500, "internal"),
         (ThreadError::NotFound.into(), 404, "not-found"),

@@ -94,8 +94,9 @@ pub(crate) fn peer(field: &str, text: &str) -> Result<To, Problem> {
 /// Sends a message; the same key again answers what it answered first.
 ///
 /// # Errors
-/// What the thread refuses, 409 for a key that was used for another message; technical ones.
+/// What the thread refuses, 409 for a key that was used for another message, 429; technical ones.
 pub(crate) async fn send(app: &App, by: UserId, request: SendRequest) -> Result<SendAnswer, Problem> {
+    app.limits.send(by)?;
     let mut absent = None;
     for _ in 0..ATTEMPTS {
         let SendRequest { to, key, body, reply_to } = request.clone();

@@ -1,9 +1,14 @@
 //! Connections: accepts them, bounds how long a head may take and how large it
 //! may be, and at the end lets what is under way finish.
 
-use crate::{app::App, rest, stall::Impatient};
+use crate::{address::Peer, app::App, rest, stall::Impatient};
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -37,22 +42,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     let router = rest::router(app.clone());
     let connections = TaskTracker::new();
     stop.run_until_cancelled(boot(&app)).await;
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone()));
-            }
-            Err(error) if of_the_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+    accept(&listener, &router, &stop, &connections).await;
     drop(listener);
     app.draining.cancel();
     connections.close();
@@ -60,6 +50,31 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     let drained = async { tokio::join!(connections.wait(), app.sockets.wait()) };
     if tokio::time::timeout(DRAIN, drained).await.is_err() {
         tracing::warn!(connections = connections.len(), sockets = app.sockets.len(), "cut off at the end of the drain");
+    }
+}
+
+/// Takes connections until `stop`.
+pub(crate) async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    stop: &CancellationToken,
+    connections: &TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                connections.spawn(connection(stream, Peer(peer), router.clone(), stop.clone()));
+            }
+            Err(error) if of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
 }
 
@@ -82,17 +97,22 @@ async fn boot(app: &App) {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
     // Answers and frames are small and must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone at once");
         return;
     }
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Impatient::new(stream, STALL)), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(Impatient::new(stream, STALL)), service)
         .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {

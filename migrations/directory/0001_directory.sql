@@ -19,7 +19,11 @@ CREATE TABLE users (
     -- NULL once the person was erased.
     username     text,
     display_name text,
-    about        text NOT NULL DEFAULT ''
+    about        text NOT NULL DEFAULT '',
+    -- `everyone`, `contacts` or `nobody`.
+    last_seen_visible_to text NOT NULL DEFAULT 'everyone',
+    -- `everyone` or `contacts`.
+    may_add_me   text NOT NULL DEFAULT 'everyone'
 );
 -- Not unique: names are claimed in the credentials bucket, and a view must not halt over what is decided elsewhere.
 CREATE INDEX users_username ON users (username);

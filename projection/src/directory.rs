@@ -3,13 +3,15 @@
 use crate::projection::Projection;
 use events::{
     Aggregate, Envelope, Event, Text, Timestamp, UserEvent, UserId,
-    event::{ReceiptEvent, ThreadEvent},
+    event::{Adders, ReceiptEvent, ThreadEvent, Viewers},
 };
+use std::collections::BTreeMap;
 
-/// People to add.
+/// People to add, then what changes of people.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Directory {
     pub(crate) users: Vec<Person>,
+    pub(crate) changes: BTreeMap<UserId, Change>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -18,6 +20,15 @@ pub(crate) struct Person {
     pub(crate) username: Text,
     pub(crate) display_name: Text,
     pub(crate) created_at: Timestamp,
+}
+
+/// What stays as it is, is `None`.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) display_name: Option<Text>,
+    pub(crate) about: Option<Text>,
+    pub(crate) last_seen_visible_to: Option<Viewers>,
+    pub(crate) may_add_me: Option<Adders>,
 }
 
 impl Projection for Directory {
@@ -30,13 +41,68 @@ impl Projection for Directory {
                 display_name: display_name.clone(),
                 created_at: envelope.at,
             }),
-            Event::User(UserEvent::SessionOpened { .. } | UserEvent::SessionRevoked { .. })
+            Event::User(UserEvent::ProfileChanged { display_name, about, last_seen_visible_to, may_add_me }) => {
+                let change = self.changes.entry(user_id).or_default();
+                change.display_name = display_name.clone().or(change.display_name.take());
+                change.about = about.clone().or(change.about.take());
+                change.last_seen_visible_to = last_seen_visible_to.or(change.last_seen_visible_to);
+                change.may_add_me = may_add_me.or(change.may_add_me);
+            }
+            Event::User(
+                UserEvent::SessionOpened { .. } | UserEvent::SessionRevoked { .. } | UserEvent::PasswordChanged { .. },
+            )
             | Event::Thread(ThreadEvent::DirectOpened { .. } | ThreadEvent::MessageSent { .. })
             | Event::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => {}
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.users.is_empty()
+        self.users.is_empty() && self.changes.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Directory};
+    use crate::projection::Projection;
+    use events::{
+        Aggregate, Envelope, EventId, Partition, Position, Text, UserEvent, UserId,
+        clock::millis,
+        event::{Adders, Viewers},
+    };
+    use uuid::Uuid;
+
+    #[test]
+    fn changes_of_one_person_coalesce_to_the_newest_of_each() {
+        let ada = UserId::from_uuid(Uuid::from_u128(10));
+        let mut directory = Directory::default();
+        assert!(directory.is_empty());
+        let text = |text: &str| Some(Text::new(text));
+        for (index, (display_name, about, last_seen_visible_to, may_add_me)) in [
+            (text("Ada"), text("first"), Some(Viewers::Nobody), None),
+            (None, Some(Text::ERASED), None, Some(Adders::Contacts)),
+            (text("Ada L."), None, Some(Viewers::Contacts), None),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let sequence = index as u64 + 1;
+            directory.project(&Envelope {
+                position: Position { partition: Partition(0), sequence },
+                aggregate: Aggregate::User(ada),
+                id: EventId::from_uuid(Uuid::from_u128(sequence.into())),
+                by: Some(ada),
+                at: millis(0),
+                trace: None,
+                event: UserEvent::ProfileChanged { display_name, about, last_seen_visible_to, may_add_me }.into(),
+            });
+        }
+        let change = Change {
+            display_name: text("Ada L."),
+            about: Some(Text::ERASED),
+            last_seen_visible_to: Some(Viewers::Contacts),
+            may_add_me: Some(Adders::Contacts),
+        };
+        assert_eq!(directory.changes.into_iter().collect::<Vec<_>>(), [(ada, change)]);
     }
 }

@@ -9,6 +9,8 @@ use crate::{
 };
 use events::{EventLog, Position};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use std::time::Duration;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 /// A generation as a runner found or made it.
@@ -17,6 +19,9 @@ pub(crate) struct Generation {
     pub(crate) id: Uuid,
     pub(crate) checkpoint: Checkpoint,
 }
+
+/// How long after a first look an event that is not there is looked for again: an election takes 4 to 9 seconds.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
 
 enum Verdict {
     Sound(Generation),
@@ -28,7 +33,7 @@ enum Verdict {
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('herald generation ' || $1, 0))";
 
 const FIND: &str = "\
-    SELECT to_regclass('generation') IS NOT NULL AND to_regclass('checkpoint') IS NOT NULL AS whole, \
+    SELECT to_regclass($1 || '.generation') IS NOT NULL AND to_regclass($1 || '.checkpoint') IS NOT NULL AS whole, \
            EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS present";
 
 const ADD: &str = "INSERT INTO generation (id, epoch, version) VALUES (gen_random_uuid(), $1, $2) RETURNING id";
@@ -103,7 +108,13 @@ async fn judge(
 async fn foreign(checkpoint: &Checkpoint, log: &EventLog) -> Result<Option<Position>, Error> {
     for (partition, mark) in checkpoint.iter().filter(|(_, mark)| mark.sequence > 0) {
         let position = Position { partition, sequence: mark.sequence };
-        if log.event_id_at(position).await? != mark.event_id {
+        let mut found = log.event_id_at(position).await?;
+        if found.is_none() {
+            // A leader that is cut off, and does not know it yet, may lack what others have.
+            sleep(SECOND_LOOK).await;
+            found = log.event_id_at(position).await?;
+        }
+        if found != mark.event_id {
             return Ok(Some(position));
         }
     }

@@ -105,7 +105,11 @@ impl Projection for Inbox {
                 _,
                 Event::Thread(_)
                 | Event::User(
-                    UserEvent::SignedUp { .. } | UserEvent::SessionOpened { .. } | UserEvent::SessionRevoked { .. },
+                    UserEvent::SignedUp { .. }
+                    | UserEvent::SessionOpened { .. }
+                    | UserEvent::SessionRevoked { .. }
+                    | UserEvent::PasswordChanged { .. }
+                    | UserEvent::ProfileChanged { .. },
                 ),
             ) => {}
         }

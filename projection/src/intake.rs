@@ -2,7 +2,7 @@
 //! arrive. Partitions take turns; within each, order is the log's.
 
 use crate::{projection::Projection, store::checkpoint::Checkpoint};
-use events::{Envelope, EventLog, log::Subscription};
+use events::{Envelope, EventLog, Trace, log::Subscription};
 use futures_util::future::{FutureExt, select_all};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -11,6 +11,9 @@ use tokio::time::sleep;
 const TURN: usize = 500;
 /// How long facts that mean nothing to the view wait for others before they move the checkpoint alone.
 const QUIET: Duration = Duration::from_millis(250);
+
+/// A batch names so many of the traces that it works for.
+const TRACES: usize = 64;
 
 /// Where a runner's batches come from. Nothing is lost where a method is dropped half-way.
 pub(crate) struct Intake<P> {
@@ -26,6 +29,8 @@ pub(crate) struct Batch<P> {
     /// The last event of each partition that the batch has events of.
     pub(crate) moved: Checkpoint,
     pub(crate) events: usize,
+    /// Some of the traces that its events belong to.
+    pub(crate) traces: Vec<Trace>,
 }
 
 impl<P: Projection> Intake<P> {
@@ -85,6 +90,7 @@ impl<P: Projection> Batch<P> {
         for envelope in events {
             self.writes.project(envelope);
             self.moved.mark(envelope.position, envelope.id);
+            self.traces.extend(envelope.trace.filter(|_| self.traces.len() < TRACES));
         }
         self.events += events.len();
     }

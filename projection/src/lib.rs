@@ -2,11 +2,13 @@
 //! they say in sets, and a runner that commits rows and checkpoint in one
 //! transaction. To add a view: its migrations, its projection, its `Store`.
 
+mod delay;
 mod directory;
 mod error;
 mod generation;
 mod inbox;
 mod intake;
+mod measures;
 mod projection;
 mod runner;
 mod store;
@@ -16,6 +18,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use delay::Delay;
 pub use error::Error;
 pub use runner::{Applied, Runner};
 pub use view::View;

@@ -9,18 +9,19 @@ use crate::{
     generation::{self, Generation},
     inbox::Inbox,
     intake::{Batch, Intake},
+    measures::Measures,
     store::{
         Store,
         checkpoint::{self, Checkpoint},
     },
     timeline::Timeline,
 };
-use events::{EventLog, Partition, Vector};
+use events::{EventLog, Partition, Trace, Vector};
 use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, migrate::MigrateDatabase, postgres::PgConnectOptions};
 use std::{pin::pin, time::Duration};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -36,6 +37,10 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How often a runner that was overtaken looks whether the other still works; above the time that a batch may wait.
 const STANDBY: Duration = Duration::from_millis(500);
 
+/// How often a runner that has nothing to do looks whether its rows and its connection are still there: a view that was
+/// dropped is built again though nothing happens.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Keeps one view abreast of the log.
 pub struct Runner {
     view: View,
@@ -44,6 +49,7 @@ pub struct Runner {
     options: PgConnectOptions,
     batch: usize,
     applied: watch::Sender<Vector>,
+    measures: Measures,
 }
 
 /// How far a view has come. Clones watch the same runner.
@@ -82,7 +88,7 @@ impl Runner {
             ]);
         let database_url = database_url.to_owned();
         let applied = watch::Sender::new(Vector::default());
-        Ok(Self { view, log, database_url, options, batch: MAX_EVENTS, applied })
+        Ok(Self { view, log, database_url, options, batch: MAX_EVENTS, applied, measures: Measures::of(view) })
     }
 
     /// Commits at most that many events at once, 5,000 where nothing is said.
@@ -116,6 +122,7 @@ impl Runner {
                 Err(error @ Error::NewerVersion { .. }) => return Err(error),
                 Err(error) => error,
             };
+            self.measures.failed();
             tracing::warn!(view = %self.view, error = &error as &dyn std::error::Error, "the view waits");
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -198,6 +205,12 @@ impl Runner {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = intake.ready() => {}
+                () = sleep(LOOK) => {
+                    if self.look(connection).await? != generation.checkpoint {
+                        return Err(Error::Overtaken);
+                    }
+                    continue;
+                }
             }
             let batch = intake.take();
             self.commit_while_filling(connection, generation, &batch, &mut intake).await?;
@@ -233,11 +246,15 @@ impl Runner {
         let partitions = batch.moved.len();
         let span = tracing::info_span!("projection.commit", view = %self.view, events = batch.events, partitions);
         let transaction = async {
+            Trace::link(&batch.traces);
+            let began = Instant::now();
             let mut transaction = connection.begin().await?;
             checkpoint::fence(&mut transaction, generation.id, &generation.checkpoint).await?;
             batch.writes.write(&mut transaction).await?;
             checkpoint::advance(&mut transaction, generation.id, &generation.checkpoint, &batch.moved).await?;
-            Ok(transaction.commit().await?)
+            transaction.commit().await?;
+            self.measures.committed(batch.events, began.elapsed());
+            Ok(())
         };
         transaction.instrument(span).await
     }
@@ -247,13 +264,17 @@ impl Runner {
         let mut seen = generation.checkpoint.clone();
         loop {
             sleep(STANDBY).await;
-            let now = checkpoint::load(connection).await?;
+            let now = self.look(connection).await?;
             self.applied.send_replace(now.vector());
             if now == seen && !now.vector().covers(&self.log.end().await?) {
                 return Ok(());
             }
             seen = now;
         }
+    }
+
+    async fn look(&self, connection: &mut PgConnection) -> Result<Checkpoint, Error> {
+        Ok(timeout(ANSWER, checkpoint::load(connection)).await.map_err(|_| Error::Silent)??)
     }
 
     async fn tell(&self, checkpoint: &Checkpoint) {

@@ -27,7 +27,7 @@ fn at(sequence: u64) -> Timestamp {
 fn envelope(sequence: u64, aggregate: Aggregate, by: Option<UserId>, event: impl Into<Event>) -> Envelope {
     let position = Position { partition: Partition(0), sequence };
     let id = EventId::from_uuid(Uuid::from_u128(sequence.into()));
-    Envelope { position, aggregate, id, by, at: at(sequence), event: event.into() }
+    Envelope { position, aggregate, id, by, at: at(sequence), trace: None, event: event.into() }
 }
 
 fn sent(sequence: u64, by: UserId, to: UserId, number: u32, opens: bool) -> Envelope {

@@ -64,7 +64,11 @@ impl Projection for Timeline {
                 });
             }
             Event::User(
-                UserEvent::SignedUp { .. } | UserEvent::SessionOpened { .. } | UserEvent::SessionRevoked { .. },
+                UserEvent::SignedUp { .. }
+                | UserEvent::SessionOpened { .. }
+                | UserEvent::SessionRevoked { .. }
+                | UserEvent::PasswordChanged { .. }
+                | UserEvent::ProfileChanged { .. },
             )
             | Event::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => {}
         }

@@ -4,6 +4,7 @@
 use crate::{
     Answer, Cursor, Error, InvalidCursor, View, Views,
     answer::{self, as_of},
+    measures::Question,
 };
 use events::{ThreadId, Timestamp, UserId, event::Number};
 use sqlx::{Row, postgres::PgRow};
@@ -75,10 +76,7 @@ pub struct Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub thread_id: ThreadId,
-    pub kind: Kind,
-    pub peer_id: Option<UserId>,
     pub joined_sequence: u64,
-    pub last_number: Number,
     pub member_count: u32,
 }
 
@@ -97,7 +95,7 @@ macro_rules! threads_of_reader {
             "SELECT vector, version, t.* FROM as_of LEFT JOIN ( \
                  SELECT h.thread_id, h.kind, h.title, m.peer_id, m.role, h.member_count, h.last_number, h.updated_at, \
                         greatest(0, h.last_number - greatest(m.read_number, m.joined_number)) AS unread, \
-                        m.read_number, m.joined_sequence, \
+                        m.read_number, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_sender_id END AS last_sender_id, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_body END AS last_body, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_sent_at END AS last_sent_at \
@@ -135,7 +133,12 @@ const THREADS: &str = concat!(
     " ORDER BY t.updated_at DESC, t.thread_id DESC"
 );
 const THREAD: &str = threads_of_reader!("AND m.thread_id = $2");
-const MEMBERSHIPS: &str = concat!(threads_of_reader!(""), " ORDER BY t.thread_id");
+const MEMBERSHIPS: &str = concat!(
+    as_of!("inbox"),
+    "SELECT vector, version, m.thread_id, m.joined_sequence, h.member_count \
+     FROM as_of LEFT JOIN (inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id) \
+     ON m.user_id = $1 AND m.left_sequence IS NULL ORDER BY m.thread_id"
+);
 const MEMBERS: &str = members_for_reader!("AND ($3::uuid IS NULL OR user_id > $3) ORDER BY user_id LIMIT $4");
 const RECEIPTS: &str = members_for_reader!("");
 
@@ -157,7 +160,7 @@ impl Views {
             .bind(after.map(|(updated_at, _)| updated_at))
             .bind(after.map(|(_, thread_id)| thread_id))
             .bind(i64::from(limit) + 1);
-        let rows = self.rows(query).await?;
+        let rows = self.rows(Question::Threads, query).await?;
         let paged = Paged::new(decode_all(&rows, thread, "thread_id")?, limit, |last| Cursor::Thread {
             updated_at: last.updated_at,
             thread_id: last.thread_id,
@@ -167,13 +170,13 @@ impl Views {
 
     /// One thread; `None` where it does not exist for the reader.
     pub async fn thread(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Thread>>, Error> {
-        let rows = self.rows(sqlx::query(THREAD).bind(reader.uuid()).bind(thread_id.uuid())).await?;
+        let rows = self.rows(Question::Thread, sqlx::query(THREAD).bind(reader.uuid()).bind(thread_id.uuid())).await?;
         Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, thread, "thread_id")?.pop() })
     }
 
     /// All threads that a person is in now.
     pub async fn memberships(&self, user_id: UserId) -> Result<Answer<Vec<Membership>>, Error> {
-        let rows = self.rows(sqlx::query(MEMBERSHIPS).bind(user_id.uuid())).await?;
+        let rows = self.rows(Question::Memberships, sqlx::query(MEMBERSHIPS).bind(user_id.uuid())).await?;
         Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, membership, "thread_id")? })
     }
 
@@ -191,7 +194,7 @@ impl Views {
             Some(Cursor::Thread { .. }) => return Err(InvalidCursor.into()),
         };
         let query = sqlx::query(MEMBERS).bind(thread_id.uuid()).bind(reader.uuid()).bind(after);
-        let rows = self.rows(query.bind(i64::from(limit) + 1)).await?;
+        let rows = self.rows(Question::Members, query.bind(i64::from(limit) + 1)).await?;
         let members = of_thread(&rows, member)?;
         Ok(members.map(|members| {
             members.map(|members| Paged::new(members, limit, |last| Cursor::Member { user_id: last.user_id }))
@@ -200,7 +203,8 @@ impl Views {
 
     /// How far each member has got and read; `None` where the thread does not exist for the reader.
     pub async fn receipts(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Vec<Receipt>>>, Error> {
-        let rows = self.rows(sqlx::query(RECEIPTS).bind(thread_id.uuid()).bind(reader.uuid())).await?;
+        let rows =
+            self.rows(Question::Receipts, sqlx::query(RECEIPTS).bind(thread_id.uuid()).bind(reader.uuid())).await?;
         of_thread(&rows, receipt)
     }
 }
@@ -262,10 +266,7 @@ fn thread(row: &PgRow) -> Result<Thread, Error> {
 fn membership(row: &PgRow) -> Result<Membership, Error> {
     Ok(Membership {
         thread_id: ThreadId::from_uuid(row.try_get("thread_id")?),
-        kind: kind(row)?,
-        peer_id: row.try_get::<Option<Uuid>, _>("peer_id")?.map(UserId::from_uuid),
         joined_sequence: u64::try_from(row.try_get::<i64, _>("joined_sequence")?).map_err(Error::inconsistent)?,
-        last_number: number(row, "last_number")?,
         member_count: number(row, "member_count")?,
     })
 }

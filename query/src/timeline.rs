@@ -4,6 +4,7 @@
 use crate::{
     Answer, Error, View, Views,
     answer::{self, as_of},
+    measures::Question,
 };
 use events::{MessageKey, ThreadId, Timestamp, UserId, event::Number};
 use sqlx::{Row, postgres::PgRow};
@@ -77,7 +78,7 @@ impl Views {
             Page::After(number) => (AFTER, saturating(number)),
         };
         let query = sqlx::query(statement).bind(thread_id.uuid()).bind(reader.uuid()).bind(number);
-        visible(&self.rows(query.bind(i64::from(limit))).await?)
+        visible(&self.rows(Question::History, query.bind(i64::from(limit))).await?)
     }
 
     /// One message; `None` where it, or the thread, does not exist for the reader.
@@ -88,7 +89,7 @@ impl Views {
         number: Number,
     ) -> Result<Answer<Option<Message>>, Error> {
         let query = sqlx::query(ONE).bind(thread_id.uuid()).bind(reader.uuid()).bind(saturating(number));
-        let found = visible(&self.rows(query).await?)?;
+        let found = visible(&self.rows(Question::Message, query).await?)?;
         Ok(found.map(|messages| messages.and_then(|messages| messages.into_iter().next())))
     }
 
@@ -100,7 +101,7 @@ impl Views {
         key: MessageKey,
     ) -> Result<Answer<Option<Message>>, Error> {
         let query = sqlx::query(BY_KEY).bind(thread_id.uuid()).bind(sender_id.uuid()).bind(key.uuid());
-        let rows = self.rows(query).await?;
+        let rows = self.rows(Question::FindKey, query).await?;
         let as_of = answer::vector(View::Timeline, &rows)?;
         Ok(Answer { as_of, value: rows.first().map(decode).transpose()?.flatten() })
     }

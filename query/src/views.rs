@@ -4,6 +4,7 @@
 use crate::{
     Answer, Error, View, answer,
     freshness::{Behind, Freshness},
+    measures::{Measures, Question},
 };
 use events::Vector;
 use sqlx::{
@@ -11,8 +12,9 @@ use sqlx::{
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
     query::Query,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
 
 const STATEMENT: &str = "3s";
 /// A connection that says nothing for longer than a statement may take is dead.
@@ -24,6 +26,15 @@ const ACQUIRE: Duration = Duration::from_secs(2);
 pub struct Views {
     pool: PgPool,
     freshness: Freshness,
+    measures: Arc<Measures>,
+}
+
+/// The connections to Postgres: those that are open, those of them that wait for a question, and the most there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    pub open: u32,
+    pub idle: u32,
+    pub most: u32,
 }
 
 impl Views {
@@ -38,7 +49,12 @@ impl Views {
             .options([("statement_timeout", STATEMENT), ("default_transaction_read_only", "on")]);
         let pool =
             PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
-        Ok(Self { pool, freshness })
+        Ok(Self { pool, freshness, measures: Arc::new(Measures::new()) })
+    }
+
+    pub fn connections(&self) -> Connections {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        Connections { open: self.pool.size(), idle, most: self.pool.options().get_max_connections() }
     }
 
     /// How far the view is known to have come.
@@ -52,7 +68,7 @@ impl Views {
     /// # Errors
     /// When the view cannot be read.
     pub async fn refresh(&self, view: View) -> Result<Vector, Error> {
-        let rows = self.rows(sqlx::query(view.as_of())).await?;
+        let rows = self.rows(Question::AsOf, sqlx::query(view.as_of())).await?;
         let applied = answer::vector(view, &rows)?;
         self.freshness.announced(view, &applied);
         Ok(applied)
@@ -100,7 +116,19 @@ impl Views {
     }
 
     /// The rows of a statement, within its time.
-    pub(crate) async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
+    pub(crate) async fn rows(
+        &self,
+        question: Question,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, Error> {
+        let began = Instant::now();
+        let span = tracing::debug_span!("query.rows", query = question.name());
+        let rows = self.fetch(query).instrument(span).await;
+        self.measures.asked(question, &rows, began.elapsed());
+        rows
+    }
+
+    async fn fetch(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
         let rows = async {
             let mut connection = self.pool.acquire().await?;
             query.fetch_all(&mut *connection).await

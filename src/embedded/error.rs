@@ -69,6 +69,12 @@ pub enum Error {
     DataVersion { path: PathBuf, data: String, available: String },
 
     #[error(
+        "{} holds the log of another number of NATS nodes; start with as many as before, or choose another folder with --data DIR",
+        .path.display()
+    )]
+    OtherNodes { path: PathBuf },
+
+    #[error(
         "PostgreSQL does not run as root, and no other account may use {}; run herald as an ordinary user, or choose a folder that others may enter with --data DIR",
         .path.display()
     )]

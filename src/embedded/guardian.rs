@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::account::Account;
-use super::{Durability, Error, Pids, nats, postgres, process};
+use super::nats::{self, Place};
+use super::{Durability, Error, Pids, postgres, process};
 
 const STOPPING: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(20);
@@ -26,6 +27,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) struct Plan {
     pub(super) data: PathBuf,
     pub(super) durability: Durability,
+    pub(super) nats_nodes: usize,
     pub(super) nats_server: PathBuf,
     pub(super) postgres: PathBuf,
     pub(super) postgres_fsync: bool,
@@ -65,7 +67,8 @@ pub async fn guardian() -> ExitCode {
 
 #[derive(Default)]
 struct Running {
-    nats: Option<Child>,
+    places: Vec<Place>,
+    nats: Vec<Option<Child>>,
     postgres: Option<Child>,
     lock: Option<File>,
 }
@@ -85,31 +88,38 @@ impl Running {
 
     async fn start(&mut self, plan: &Plan) -> Result<Started, Error> {
         self.lock = Some(lock(&plan.data).await?);
-        let (addresses, postgres_url) =
-            tokio::try_join!(nats::start(plan, &mut self.nats), postgres::start(plan, &mut self.postgres))?;
+        self.places = nats::places(&plan.data, plan.nats_nodes, plan.nats_nodes > 1)?;
+        let nats = nats::start_all(plan, &self.places, &mut self.nats);
+        let (addresses, postgres_url) = tokio::try_join!(nats, postgres::start(plan, None, &mut self.postgres))?;
         let id = |child: &Option<Child>| child.as_ref().and_then(Child::id).unwrap_or_default();
         Ok(Started {
-            nats_url: addresses.nats,
-            nats_monitor_url: addresses.monitor,
+            nats_url: nats::url(&addresses),
+            nats_monitor_url: addresses[0].monitor.clone(),
             postgres_url,
-            pids: Pids { guardian: std::process::id(), nats: id(&self.nats), postgres: id(&self.postgres) },
+            pids: Pids { guardian: std::process::id(), nats: id(&self.nats[0]), postgres: id(&self.postgres) },
         })
     }
 
     async fn ended(&mut self, plan: &Plan) -> Error {
-        let (nats, postgres) = (self.nats.as_mut(), self.postgres.as_mut());
-        tokio::select! {
-            error = nats::ended(nats.expect("started"), &plan.data) => error,
-            error = postgres::ended(postgres.expect("started"), &plan.data) => error,
+        loop {
+            let postgres = self.postgres.as_mut().expect("started");
+            let (node, error) = tokio::select! {
+                ended = nats::ended(&mut self.nats, &self.places) => ended,
+                error = postgres::ended(postgres, &plan.data) => return error,
+            };
+            if self.places.len() == 1 {
+                return error;
+            }
+            // The others go on without it: that is what a cluster is for.
+            let _ = writeln!(io::stderr(), "{error}\nit is started again");
+            if let Err(error) = nats::start(plan, &self.places[node], &mut self.nats[node]).await {
+                return error;
+            }
         }
     }
 
     async fn stop(&mut self) {
-        let nats = async {
-            if let Some(child) = &mut self.nats {
-                nats::end(child).await;
-            }
-        };
+        let nats = futures_util::future::join_all(self.nats.iter_mut().flatten().map(nats::end));
         let postgres = async {
             if let Some(child) = &mut self.postgres {
                 postgres::end(child).await;

@@ -1,13 +1,15 @@
-//! The embedded servers: a nats-server and a Postgres on free loopback
-//! ports, with their data in one folder, that live exactly as long as herald.
+//! The embedded servers: a nats-server or a cluster of them and a Postgres on
+//! loopback, with their data in one folder, that live exactly as long as herald.
 //! A second process, the guardian, sees to that; this one installs and asks.
 
 mod account;
+mod apart;
 mod error;
 mod find;
 mod guardian;
 mod nats;
 mod pip;
+mod ports;
 mod postgres;
 mod process;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 use self::account::Account;
+pub use self::apart::Apart;
 pub use self::error::Error;
 pub use self::guardian::guardian;
 use self::guardian::{Plan, Report, Started};
@@ -52,6 +55,8 @@ pub struct Options {
     /// The folder of all data; created if missing.
     pub data: PathBuf,
     pub durability: Durability,
+    /// 1, or more for a cluster of them.
+    pub nats_nodes: usize,
     /// A nats-server to run instead of the pinned one.
     pub nats_server: Option<PathBuf>,
     /// The bin folder of a Postgres to run instead of the system's or the pinned one.
@@ -68,6 +73,7 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
     pub guardian: u32,
+    /// Of a cluster the first, as it was started.
     pub nats: u32,
     pub postgres: u32,
 }
@@ -75,7 +81,9 @@ pub struct Pids {
 /// The running servers. Dropped or killed with its process, they stop as well.
 #[derive(Debug)]
 pub struct Servers {
+    /// Of a cluster all, with commas between them.
     pub nats_url: String,
+    /// Of a cluster the first.
     pub nats_monitor_url: String,
     /// Of the database `herald`, which exists.
     pub database_url: String,
@@ -87,20 +95,7 @@ pub struct Servers {
 impl Servers {
     /// Finds or installs both servers, starts them and waits until they answer.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let data = folder(&options.data)?;
-        let lock = lock(&data).await?;
-        let account = Account::choose(&data.join("postgres")).await?;
-        let cache = wheel::cache(&data, account).await?;
-        let nats_server = find::nats_server(&options, &cache).await?;
-        let postgres = find::postgres(&options, account, &cache, &postgres::cluster(&data)).await?;
-        let plan = Plan {
-            data,
-            durability: options.durability,
-            nats_server,
-            postgres: postgres.bin,
-            postgres_fsync: options.postgres_fsync,
-            account,
-        };
+        let (plan, lock) = plan(&options).await?;
         let (guardian, started) = Guardian::start(&options.program, &plan).await?;
         let database_url = make_database(&started.postgres_url).await?;
         Ok(Self {
@@ -191,12 +186,30 @@ impl Guardian {
     }
 }
 
+/// Makes this the only herald on the data folder, and finds or installs what is to run there.
+async fn plan(options: &Options) -> Result<(Plan, File), Error> {
+    let data = folder(&options.data)?;
+    let lock = lock(&data).await?;
+    let account = Account::choose(&data.join("postgres")).await?;
+    let cache = wheel::cache(&data, account).await?;
+    let nats_server = find::nats_server(options, &cache).await?;
+    let postgres = find::postgres(options, account, &cache, &postgres::cluster(&data)).await?;
+    let plan = Plan {
+        data,
+        durability: options.durability,
+        nats_nodes: options.nats_nodes,
+        nats_server,
+        postgres: postgres.bin,
+        postgres_fsync: options.postgres_fsync,
+        account,
+    };
+    Ok((plan, lock))
+}
+
 /// Creates the data folder; its name from here on is the one without links.
 fn folder(data: &Path) -> Result<PathBuf, Error> {
-    for folder in ["nats", "postgres"] {
-        let folder = data.join(folder);
-        fs::create_dir_all(&folder).map_err(|error| Error::folder("create", &folder, &error))?;
-    }
+    let postgres = data.join("postgres");
+    fs::create_dir_all(&postgres).map_err(|error| Error::folder("create", &postgres, &error))?;
     fs::canonicalize(data).map_err(|error| Error::folder("find", data, &error))
 }
 
@@ -227,5 +240,9 @@ async fn make_database(server: &str) -> Result<String, Error> {
         postgres.close().await
     };
     make.await.map_err(|error: sqlx::Error| Error::Database { reason: error.to_string() })?;
-    Ok(format!("{server}/herald?sslmode=disable"))
+    Ok(database_url(server))
+}
+
+fn database_url(server: &str) -> String {
+    format!("{server}/herald?sslmode=disable")
 }

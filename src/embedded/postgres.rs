@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::guardian::Plan;
-use super::{Error, READY_MINUTES, process};
+use super::{Error, READY_MINUTES, ports, process};
 
 const NAME: &str = "PostgreSQL";
 const USER: &str = "herald";
@@ -36,7 +35,8 @@ pub(super) fn cluster(data: &Path) -> PathBuf {
 
 /// Starts the server into `slot`, so that it is ended even if this is dropped.
 /// Answers with its URL, which has no database yet.
-pub(super) async fn start(plan: &Plan, slot: &mut Option<Child>) -> Result<String, Error> {
+/// `port`: the one to listen on, however often it is started; else any that is free.
+pub(super) async fn start(plan: &Plan, port: Option<u16>, slot: &mut Option<Child>) -> Result<String, Error> {
     let cluster = cluster(&plan.data);
     let log = plan.data.join("postgres/postgres.log");
     process::end_leftover(&cluster.join("postmaster.pid"), &cluster, &END).await;
@@ -44,17 +44,15 @@ pub(super) async fn start(plan: &Plan, slot: &mut Option<Child>) -> Result<Strin
         create(plan, &cluster, &log).await?;
     }
     forget_stranger(&cluster)?;
-    let password = cluster.join("herald.password");
-    let password = fs::read_to_string(&password).map_err(|error| Error::folder("read", &password, &error))?;
-
     for _ in 0..ATTEMPTS {
-        let port = free_port().map_err(|_| Error::PortTaken { server: NAME.into() })?;
+        let free = || ports::free(1).map(|ports| ports[0]).map_err(|_| Error::PortTaken { server: NAME.into() });
+        let port = port.map_or_else(free, Ok)?;
         let child = slot.insert(launch(plan, &cluster, &log, port)?);
         let started = timeout(Duration::from_mins(READY_MINUTES), ready(child, &cluster))
             .await
             .map_err(|_| Error::Slow { server: NAME.into(), minutes: READY_MINUTES, log: log.clone() })?;
         let Err(status) = started else {
-            return Ok(format!("postgres://{USER}:{}@127.0.0.1:{port}", password.trim()));
+            return url(plan, port);
         };
         *slot = None;
         let tail = process::tail(&log);
@@ -64,6 +62,13 @@ pub(super) async fn start(plan: &Plan, slot: &mut Option<Child>) -> Result<Strin
         sleep(PAUSE).await;
     }
     Err(Error::PortTaken { server: NAME.into() })
+}
+
+/// The URL of the server at a port, without a database.
+pub(super) fn url(plan: &Plan, port: u16) -> Result<String, Error> {
+    let password = cluster(&plan.data).join("herald.password");
+    let password = fs::read_to_string(&password).map_err(|error| Error::folder("read", &password, &error))?;
+    Ok(format!("postgres://{USER}:{}@127.0.0.1:{port}", password.trim()))
 }
 
 /// Resolves when the server ends.
@@ -146,7 +151,7 @@ fn launch(plan: &Plan, cluster: &Path, log: &Path, port: u16) -> Result<Child, E
     ] {
         postgres.arg("-c").arg(setting);
     }
-    postgres.stdout(out).stderr(err);
+    postgres.stdout(out).stderr(err).kill_on_drop(true);
     postgres.spawn().map_err(|error| not_run(plan, &error))
 }
 
@@ -195,8 +200,4 @@ fn write_password(file: &Path) -> io::Result<()> {
         fs::remove_file(file)?;
     }
     File::options().write(true).create_new(true).mode(0o600).open(file)?.write_all(password.as_bytes())
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -85,13 +85,31 @@ fn only_what_goes_away_is_tried_again() {
 #[test]
 fn durability_decides_when_nats_syncs() {
     let read = |durability| {
-        let text = nats::configuration(Path::new("/a \"b\"/nats"), durability);
+        let places = nats::places(Path::new("/a \"b\""), 1, false).unwrap();
+        let text = nats::configuration(&places[0], durability);
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
     assert_eq!(read(Durability::Fsync)["jetstream"]["sync_interval"], "always");
     assert!(read(Durability::Unsynced)["jetstream"].get("sync_interval").is_none());
     assert_eq!(read(Durability::Fsync)["jetstream"]["store_dir"], "/a \"b\"/nats");
     assert_eq!(read(Durability::Fsync)["max_payload"], 524_288);
+    assert_eq!(read(Durability::Fsync).get("cluster"), None);
+}
+
+#[test]
+fn the_servers_of_a_cluster_know_each_other_and_not_themselves() {
+    let places = nats::places(Path::new("/data"), 3, true).unwrap();
+    for (node, place) in places.iter().enumerate() {
+        let text = nats::configuration(place, Durability::Unsynced);
+        let read = serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        let own = read["cluster"]["listen"].as_str().unwrap();
+        let routes: Vec<&str> =
+            read["cluster"]["routes"].as_array().unwrap().iter().map(|route| route.as_str().unwrap()).collect();
+        assert_eq!(routes.len(), 2);
+        assert!(!routes.contains(&format!("nats://{own}").as_str()));
+        assert_eq!(read["server_name"], format!("herald-{}", node + 1));
+        assert_eq!(format!("nats://{}", read["listen"].as_str().unwrap()), place.addresses().nats);
+    }
 }
 
 #[test]

@@ -8,9 +8,17 @@ use command::{
     Accounts,
     accounts::{AccountError, InvalidToken, LogIn, SignUp, SignedIn},
     handler::Handler,
+    policy::Promises,
 };
-use events::{Clock, Ids, Timestamp, log::LogError, name::Username, text::Line};
+use events::{
+    Aggregate, Clock, Event, Ids, Position, SessionId, Timestamp, UserEvent, UserId,
+    log::{History, LogError},
+    name::Username,
+    text::Line,
+};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -192,6 +200,157 @@ async fn a_sign_up_that_was_cut_off_is_finished_by_whoever_finds_it() {
     let found = node(&cut_off, &Clock::system()).await;
     assert!(matches!(sign_up(&found, "ada").await, Err(AccountError::UsernameTaken)));
     assert_eq!(log_in(&found, "ada", PASSWORD).await.unwrap().user, ada.user);
+}
+
+#[tokio::test]
+async fn a_sign_up_that_nobody_comes_back_to_is_finished_by_the_policy() {
+    let deployment = Deployment::new().await;
+    let accounts = node(&deployment, &Clock::system()).await;
+    let ada = sign_up(&accounts, "ada").await.unwrap();
+    let cut_off = Deployment::new().await;
+    copy_claims(&deployment, &cut_off, &ada).await.unwrap();
+    // Two nodes at once do what one does.
+    for _ in 0..2 {
+        follow_promises(&cut_off, |facts| facts.iter().any(|fact| matches!(fact, UserEvent::SignedUp { .. })), &ada)
+            .await;
+    }
+    assert_eq!(facts(&cut_off, ada.user.user_id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_other_sessions_though_whoever_changed_it_was_cut_off() {
+    let deployment = Deployment::new().await;
+    let clock = Clock::fixed(noon());
+    let accounts = node(&deployment, &clock).await;
+    let ada = sign_up(&accounts, "ada").await.unwrap();
+    let other = log_in(&accounts, "ada", PASSWORD).await.unwrap().tokens;
+    change_credential(&deployment, ada.tokens.session_id).await;
+
+    // The write alone decides who goes on, before any fact is there.
+    assert!(matches!(accounts.refresh(&other.refresh_token).await, Err(AccountError::InvalidRefreshToken)));
+    let kept = accounts.refresh(&ada.tokens.refresh_token).await.unwrap();
+    // What the changed password opens is not ended by the fact, though that is written late.
+    let late = log_in(&node(&deployment, &clock).await, "ada", PASSWORD).await.unwrap().tokens;
+    let changed = |facts: &[UserEvent]| facts.iter().any(|fact| matches!(fact, UserEvent::PasswordChanged { .. }));
+    follow_promises(&deployment, changed, &ada).await;
+    let facts = facts(&deployment, ada.user.user_id).await;
+    let ends: Vec<_> = facts
+        .iter()
+        .filter_map(|fact| match fact {
+            UserEvent::PasswordChanged { epoch: 1, ends } => Some(ends.clone()),
+            UserEvent::PasswordChanged { .. }
+            | UserEvent::SignedUp { .. }
+            | UserEvent::SessionOpened { .. }
+            | UserEvent::SessionRevoked { .. }
+            | UserEvent::ProfileChanged { .. } => None,
+        })
+        .collect();
+    assert_eq!(ends, [[other.session_id]]);
+    for token in [kept.refresh_token, late.refresh_token] {
+        accounts.refresh(&token).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_changed_once_by_whoever_was_first_and_a_repeated_change_is_done() {
+    let deployment = Deployment::new().await;
+    let clock = Clock::fixed(noon());
+    let nodes = [node(&deployment, &clock).await, node(&deployment, &clock).await];
+    let tokens = [
+        sign_up(&nodes[0], "ada").await.unwrap().tokens.access_token,
+        log_in(&nodes[1], "ada", PASSWORD).await.unwrap().tokens.access_token,
+    ];
+    let identities = [0, 1].map(|index: usize| nodes[index].authenticate(&tokens[index]).unwrap());
+    let change = async |index: usize| {
+        let new = format!("another battery {index}");
+        nodes[index].change_password(&identities[index], PASSWORD.to_owned(), new).await
+    };
+    let outcomes = futures_util::future::join(change(0), change(1)).await;
+    let (winner, loser) = if outcomes.0.is_ok() { (0, outcomes.1) } else { (1, outcomes.0) };
+    assert!(loser.is_err(), "{loser:?}");
+    let first: Position = change(winner).await.unwrap();
+    assert_eq!(change(winner).await.unwrap(), first, "it was done already");
+    assert!(matches!(log_in(&nodes[0], "ada", PASSWORD).await, Err(AccountError::BadCredentials)));
+    log_in(&nodes[0], "ada", &format!("another battery {winner}")).await.unwrap();
+}
+
+#[tokio::test]
+async fn signing_keys_turn_without_any_token_being_refused() {
+    let deployment = Deployment::new().await;
+    let clock = Clock::fixed(noon());
+    let nodes = [node(&deployment, &clock).await, node(&deployment, &clock).await];
+    let mut refresh_token = sign_up(&nodes[0], "ada").await.unwrap().tokens.refresh_token;
+    let key_ids = |node: &Accounts| -> Vec<String> {
+        let keys = node.jwks()["keys"].clone();
+        keys.as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let signed_by = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+    let [first] = key_ids(&nodes[0]).try_into().unwrap();
+    let mut seen = vec![first.clone()];
+    // Past the first turn, by half days: whatever either node issues, both take, and no key signs that was not told.
+    for half_days in 0..=66 {
+        clock.set(noon() + TimeDelta::hours(12 * half_days));
+        for index in [half_days % 2, (half_days + 1) % 2] {
+            let index = usize::try_from(index).unwrap();
+            let before = key_ids(&nodes[index]);
+            let tokens = nodes[index].refresh(&refresh_token).await.unwrap();
+            let signer = signed_by(&tokens.access_token);
+            assert!(before.contains(&signer), "published first");
+            for node in &nodes {
+                node.authenticate(&tokens.access_token).unwrap();
+            }
+            if seen.last() != Some(&signer) {
+                assert_eq!(half_days, 62, "a day after the thirtieth");
+                seen.push(signer);
+            }
+            refresh_token = tokens.refresh_token;
+        }
+        for node in &nodes {
+            node.turn_keys().await.unwrap();
+        }
+        assert_eq!(key_ids(&nodes[0]), key_ids(&nodes[1]), "one makes the key that both have");
+        let published = key_ids(&nodes[0]).len();
+        assert_eq!(published, if (60..64).contains(&half_days) { 2 } else { 1 }, "after {half_days} half days");
+    }
+    assert_eq!(seen.len(), 2);
+    assert!(!key_ids(&nodes[0]).contains(&first));
+}
+
+/// Runs the policy until the person's facts are as expected.
+async fn follow_promises(deployment: &Deployment, enough: impl Fn(&[UserEvent]) -> bool, person: &SignedIn) {
+    let accounts = node(deployment, &Clock::system()).await;
+    let promises = Promises::open(deployment.log.clone(), accounts).await.unwrap();
+    let seen = async { while !enough(&facts(deployment, person.user.user_id).await) {} };
+    let followed = async {
+        tokio::select! {
+            () = promises.run(Duration::from_millis(20)) => unreachable!("it never ends"),
+            () = seen => {}
+        }
+    };
+    timeout(Duration::from_secs(20), followed).await.unwrap();
+}
+
+async fn facts(deployment: &Deployment, user_id: UserId) -> Vec<UserEvent> {
+    let History::Since(facts) = deployment.log.history(Aggregate::User(user_id), None).await.unwrap() else {
+        panic!("nothing was known before")
+    };
+    let of_users = facts.iter().map(|envelope| match &envelope.event {
+        Event::User(event) => event.clone(),
+        Event::Thread(_) | Event::Receipts(_) => panic!("another aggregate's"),
+    });
+    of_users.collect()
+}
+
+/// As if the process had ended between the credential's change and its fact; the password stays the same.
+async fn change_credential(deployment: &Deployment, keeps: SessionId) {
+    let claim = Username::parse("ada").unwrap().claim();
+    let buckets = deployment.log.partitioned_bucket("CREDENTIALS", Duration::ZERO).await.unwrap();
+    let bucket = buckets.of(deployment.log.names().partition_of_record(&claim));
+    let entry = bucket.get(&claim).await.unwrap().unwrap();
+    let mut credential: Value = serde_json::from_slice(&entry.value).unwrap();
+    credential["epoch"] = json!(1);
+    credential["keeps"] = json!(keeps);
+    bucket.update(&claim, credential.to_string().into(), entry.revision).await.unwrap();
 }
 
 async fn copy_claims(from: &Deployment, to: &Deployment, person: &SignedIn) -> Result<(), LogError> {

@@ -95,6 +95,23 @@ async fn a_server_that_dies_is_reported_and_the_other_stopped() {
 }
 
 #[tokio::test]
+async fn a_cluster_goes_on_without_one_of_its_servers_and_gets_it_back() {
+    let data = Folder::new("cluster");
+    let mut servers = Servers::start(Options { nats_nodes: 3, ..options(&data) }).await.unwrap();
+    assert_eq!(servers.nats_url.split(',').count(), 3);
+    assert_eq!(varz(&servers).await["cluster"]["urls"].as_array().unwrap().len(), 2);
+    kill(servers.pids.nats);
+    while is_running(servers.pids.nats) {}
+    let url = format!("{}/varz", servers.nats_monitor_url);
+    let back = async { while reqwest::get(&url).await.is_err() {} };
+    tokio::select! {
+        back = timeout(PATIENCE, back) => back.unwrap(),
+        error = servers.failed() => panic!("{error}"),
+    }
+    servers.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_signals_of_a_terminal_do_not_reach_the_servers() {
     let data = Folder::new("signals");
     let servers = start(&data).await.unwrap();
@@ -173,6 +190,7 @@ fn options(data: &Folder) -> Options {
         durability: Durability::Unsynced,
         nats_server: None,
         postgres: None,
+        nats_nodes: 1,
         postgres_fsync: false,
         program: env!("CARGO_BIN_EXE_herald").into(),
         progress: false,

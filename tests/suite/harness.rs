@@ -18,8 +18,9 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
+    time::Duration,
 };
-use tokio::{runtime::Runtime, sync::oneshot};
+use tokio::{runtime::Runtime, sync::oneshot, time::sleep};
 
 /// The partitions of a test's log: more than one, so that order across them is nobody's luck.
 pub const PARTITIONS: u16 = 4;
@@ -69,16 +70,26 @@ impl Deployment {
     }
 
     pub async fn node(&self, roles: impl IntoIterator<Item = Role>) -> Herald {
-        let settings = Settings {
+        Herald::of(self.settings(roles)).await
+    }
+
+    /// A node whose clients are kept to their rates, behind those proxies.
+    pub async fn limited(&self, proxies: &[&str]) -> Herald {
+        let settings = self.settings(Role::ALL);
+        let trusted_proxies = proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
+        Herald::of(Settings { rate_limits: true, trusted_proxies, ..settings }).await
+    }
+
+    fn settings(&self, roles: impl IntoIterator<Item = Role>) -> Settings {
+        Settings {
             roles: BTreeSet::from_iter(roles),
             listen: ([127, 0, 0, 1], 0).into(),
             log: self.log_options.clone(),
             database_url: self.database_url.clone(),
             allowed_origins: Vec::new(),
-        };
-        let node = Node::start(settings).await.unwrap();
-        let url = node.address().map(|address| format!("http://{address}")).unwrap_or_default();
-        Herald { url, node }
+            rate_limits: false,
+            trusted_proxies: Vec::new(),
+        }
     }
 
     /// Takes Postgres away from under the deployment: the database goes with all views in it.
@@ -93,6 +104,12 @@ impl Herald {
     /// A herald on a deployment of its own.
     pub async fn start() -> Self {
         Deployment::new().await.herald().await
+    }
+
+    async fn of(settings: Settings) -> Self {
+        let node = Node::start(settings).await.unwrap();
+        let url = node.address().map(|address| format!("http://{address}")).unwrap_or_default();
+        Self { url, node }
     }
 
     pub async fn stop(self) {
@@ -119,6 +136,12 @@ pub fn folder(name: &str) -> PathBuf {
     root.join(format!("{}-{name}", std::process::id()))
 }
 
+/// What a fault's schedule says of its length; nothing is waited for.
+pub async fn lasts(duration: Duration) {
+    // A fault has a length of its own: there is no event at which it would be over.
+    sleep(duration).await;
+}
+
 fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("t{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
@@ -138,7 +161,8 @@ async fn urls() -> &'static Urls {
         return urls;
     }
     if let Some(filter) = option_env!("HERALD_TEST_LOG") {
-        observability::init(filter).unwrap();
+        // For as long as this process: it ends with the tests.
+        std::mem::forget(observability::init(filter, false).unwrap());
     }
     let (started, urls) = oneshot::channel();
     // A runtime of their own: each test's ends with the test.
@@ -149,6 +173,7 @@ async fn urls() -> &'static Urls {
                 durability: embedded::Durability::Unsynced,
                 nats_server: None,
                 postgres: None,
+                nats_nodes: 1,
                 postgres_fsync: false,
                 program: program(),
                 progress: false,

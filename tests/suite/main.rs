@@ -4,14 +4,20 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
 
 mod accounts;
+mod attacks;
+mod bench;
 mod embedded;
+mod eyes;
+mod faults;
 mod handler;
 mod harness;
 mod log;
+mod nodes;
 mod people;
 mod process;
 mod proxy;
 mod rest;
+mod sessions;
 mod socket;
 mod tidy;
 mod views;

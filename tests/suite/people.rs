@@ -47,6 +47,11 @@ impl Person {
         Self::holding(url, self.http.clone(), &self.username, &answer.body)
     }
 
+    /// The same person with tokens that they were given.
+    pub fn with_tokens(&self, url: &str, tokens: &Value) -> Self {
+        Self::holding(url, Client::new(), &self.username, tokens)
+    }
+
     /// The same person and session, speaking to another node.
     pub fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), http: Client::new(), ..self.clone() }

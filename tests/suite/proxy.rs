@@ -1,12 +1,15 @@
-//! A TCP proxy on loopback that can fail as networks do: swallow what the
-//! server answers, and cut the connections.
+//! A TCP proxy on loopback that can fail as networks do: delay what passes,
+//! let nothing through (loss, as TCP shows it), swallow what the server
+//! answers, leave links half open, and cut them.
 
+use crate::harness::lasts;
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,65 +17,152 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::broadcast,
+    sync::{broadcast, watch},
     task::JoinSet,
 };
 
 /// Stands before a server until it is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
-    deaf: Arc<AtomicBool>,
-    cut: broadcast::Sender<()>,
+    weather: watch::Sender<Weather>,
+    end: broadcast::Sender<End>,
+    accepted: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
+/// What happens to all that passes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weather {
+    /// What the server says on the first so many connections is lost.
+    deaf: u64,
+    stalled: bool,
+    delay: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Cut,
+    HalfOpen,
+    Orphaned,
+}
+
 impl Proxy {
-    /// Listens before the server at `url` (`scheme://host:port`).
+    /// Listens before the server at `url` (`scheme://user@host:port/more`).
     pub async fn before(url: &str) -> Self {
-        let server = url.split_once("://").map_or(url, |(_, server)| server).to_owned();
+        let server = server(url).to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (deaf, cut) = (Arc::new(AtomicBool::new(false)), broadcast::channel(16).0);
+        let (weather, end) = (watch::Sender::new(Weather::default()), broadcast::channel(16).0);
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, server, Arc::clone(&deaf), cut.clone()));
-        Self { address, deaf, cut, _tasks: tasks }
+        let accepted = Arc::new(AtomicU64::new(0));
+        tasks.spawn(accept(listener, server, weather.subscribe(), end.clone(), Arc::clone(&accepted)));
+        Self { address, weather, end, accepted, _tasks: tasks }
     }
 
-    /// From now on what the server says is lost, what clients say arrives.
+    /// The URL by which a client gets to the server through this proxy.
+    pub fn url(&self, url: &str) -> String {
+        url.replace(server(url), &self.address.to_string())
+    }
+
+    /// From now on what the server says on the connections that there are is lost, what clients say arrives.
     pub fn swallow_answers(&self) {
-        self.deaf.store(true, Ordering::SeqCst);
+        self.weather.send_modify(|weather| weather.deaf = self.accepted.load(Ordering::SeqCst));
+    }
+
+    /// From now on nothing arrives, and nobody is told; `calm` lets it all through.
+    pub fn stall(&self) {
+        self.weather.send_modify(|weather| weather.stalled = true);
+    }
+
+    /// From now on all that passes takes so much longer, each way.
+    pub fn delay(&self, delay: Duration) {
+        self.weather.send_modify(|weather| weather.delay = delay);
+    }
+
+    pub fn calm(&self) {
+        self.weather.send_replace(Weather::default());
     }
 
     /// Ends all connections; new ones work.
     pub fn cut(&self) {
-        self.deaf.store(false, Ordering::SeqCst);
-        self.cut.send(()).ok();
+        self.calm();
+        self.end.send(End::Cut).ok();
+    }
+
+    /// The server's ends are gone, and clients are not told; new connections work.
+    pub fn leave_half_open(&self) {
+        self.end.send(End::HalfOpen).ok();
+    }
+
+    /// The clients' ends are gone, and the server is not told; new connections work.
+    pub fn orphan(&self) {
+        self.end.send(End::Orphaned).ok();
     }
 }
 
-async fn accept(listener: TcpListener, server: String, deaf: Arc<AtomicBool>, cut: broadcast::Sender<()>) {
+/// The `host:port` of a URL.
+fn server(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: String,
+    weather: watch::Receiver<Weather>,
+    end: broadcast::Sender<End>,
+    accepted: Arc<AtomicU64>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        let number = accepted.fetch_add(1, Ordering::SeqCst);
         let Ok(server) = TcpStream::connect(&server).await else { continue };
-        let mut cut = cut.subscribe();
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        let deaf = Arc::clone(&deaf);
-        connections.spawn(async move {
-            tokio::select! {
-                () = copy(from_client, to_server, None) => {}
-                () = copy(from_server, to_client, Some(&deaf)) => {}
-                _ = cut.recv() => {}
-            }
-        });
+        connections.spawn(connection(client, server, weather.clone(), end.subscribe(), number));
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallow: Option<&AtomicBool>) {
+async fn connection(
+    client: TcpStream,
+    server: TcpStream,
+    weather: watch::Receiver<Weather>,
+    mut end: broadcast::Receiver<End>,
+    number: u64,
+) {
+    client.set_nodelay(true).ok();
+    server.set_nodelay(true).ok();
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let how = tokio::select! {
+        () = copy(&mut from_client, &mut to_server, weather.clone(), None) => End::Cut,
+        () = copy(&mut from_server, &mut to_client, weather, Some(number)) => End::Cut,
+        how = end.recv() => how.unwrap_or(End::Cut),
+    };
+    match how {
+        End::Cut => return,
+        End::HalfOpen => drop((from_server, to_server)),
+        End::Orphaned => drop((from_client, to_client)),
+    }
+    while !matches!(end.recv().await, Ok(End::Cut) | Err(_)) {}
+}
+
+async fn copy(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    mut weather: watch::Receiver<Weather>,
+    answers_of: Option<u64>,
+) {
     let mut bytes = vec![0; 16 << 10];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if swallow.is_some_and(|swallow| swallow.load(Ordering::SeqCst)) {
+        let now = match weather.wait_for(|weather| !weather.stalled).await {
+            Ok(now) => *now,
+            Err(_) => return,
+        };
+        if answers_of.is_some_and(|number| number < now.deaf) {
             continue;
+        }
+        if !now.delay.is_zero() {
+            lasts(now.delay).await;
         }
         if to.write_all(&bytes[..count]).await.is_err() {
             return;

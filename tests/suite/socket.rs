@@ -1,7 +1,7 @@
 //! Sockets on real servers: what happens is pushed once, to everybody whom it
 //! concerns; whoever was cut off resumes without gap or duplicate.
 
-mod client;
+pub mod client;
 mod closing;
 
 use crate::{

@@ -1,5 +1,6 @@
 //! What accounts refuse, and what can go wrong around them.
 
+use super::password::{MAX_BYTES, MIN_BYTES};
 use events::log::{BucketError, LogError};
 
 #[derive(Debug, thiserror::Error)]
@@ -8,12 +9,15 @@ pub enum AccountError {
     UsernameTaken,
     #[error("unknown username or wrong password")]
     BadCredentials,
-    #[error("a password has at least {} bytes", super::password::MIN_BYTES)]
-    PasswordTooShort,
-    #[error("a password has at most {} bytes", super::password::MAX_BYTES)]
-    PasswordTooLong,
+    #[error(transparent)]
+    WeakPassword(#[from] WeakPassword),
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
+    /// The caller's own, which may have been ended by another device.
+    #[error("the session has ended")]
+    SessionEnded,
+    #[error("the caller has no such session")]
+    NoSuchSession,
     /// Too many passwords wait to be hashed, or too many changes hit one account.
     #[error("busy")]
     Busy,
@@ -24,6 +28,19 @@ pub enum AccountError {
     /// A record of ours that cannot be: somebody else wrote to our buckets.
     #[error("a stored record of accounts is broken: {0}")]
     Inconsistent(&'static str),
+}
+
+/// Why a password will not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    #[error("must have at least {MIN_BYTES} bytes")]
+    TooShort,
+    #[error("must have at most {MAX_BYTES} bytes")]
+    TooLong,
+    #[error("is among the most common passwords")]
+    Common,
+    #[error("is little more than the username")]
+    Username,
 }
 
 impl From<BucketError> for AccountError {

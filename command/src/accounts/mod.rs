@@ -3,32 +3,38 @@
 //! the database and log-in still works. A session ends by a fact.
 
 mod credentials;
+mod devices;
 mod error;
+mod oneself;
 mod password;
 mod revoked;
 mod session;
 mod signing;
 mod token;
 
-pub use error::{AccountError, InvalidToken};
+pub use devices::Device;
+pub use error::{AccountError, InvalidToken, WeakPassword};
+pub use oneself::ProfileChange;
 pub use token::{Identity, Tokens};
 
 use crate::{
-    handler::{HandleError, Handler},
+    handler::{HandleError, Handled, Handler},
     user::{self, User},
 };
 use chrono::TimeDelta;
-use credentials::{Credential, Credentials};
+use credentials::{Credential, Credentials, Found};
 use events::{
-    Aggregate, Clock, Envelope, EventLog, Ids, Position, SessionId, Text, Timestamp, UserId, name::Username, text::Line,
+    Aggregate, Clock, Envelope, EventLog, Ids, Position, SessionId, Text, UserId, log::Partitioned, name::Username,
+    text::Line,
 };
 use password::Passwords;
 use revoked::Revoked;
-use session::{Refreshed, Sessions};
+use session::{New, Sessions};
+use signing::Secrets;
 use std::sync::Arc;
 use token::Issuer;
 
-/// The door to all accounts. Cheap to clone.
+/// The door to all accounts; what it does for those who are in is in `devices` and `oneself`. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
 
@@ -39,6 +45,7 @@ struct Inner {
     credentials: Credentials,
     sessions: Sessions,
     passwords: Passwords,
+    secrets: Secrets,
     issuer: Issuer,
     revoked: Revoked,
 }
@@ -82,12 +89,13 @@ impl Accounts {
     /// # Errors
     /// When NATS does not answer.
     pub async fn open(log: EventLog, clock: Clock, ids: Ids, users: Handler<User>) -> Result<Self, AccountError> {
-        let secrets = signing::Secrets::open(&log).await?;
+        let secrets = Secrets::open(&log, clock.now()).await?;
         Ok(Self(Arc::new(Inner {
             credentials: Credentials::open(log.clone()).await?,
-            sessions: Sessions::open(log, &secrets).await?,
-            passwords: Passwords::new(),
-            issuer: Issuer::new(&secrets),
+            sessions: Sessions::open(log, secrets.refresh_pepper).await?,
+            passwords: Passwords::new()?,
+            issuer: Issuer::new(secrets.keys(clock.now()).await?),
+            secrets,
             revoked: Revoked::default(),
             clock,
             ids,
@@ -102,17 +110,17 @@ impl Accounts {
     #[tracing::instrument(name = "command.sign_up", skip_all)]
     pub async fn sign_up(&self, request: SignUp) -> Result<SignedIn, AccountError> {
         let SignUp { username, password, display_name, device } = request;
-        password::check(&password)?;
-        if let Some(theirs) = self.0.credentials.find(&username).await? {
+        password::check(&password, username.as_str())?;
+        if let Some(theirs) = self.0.credentials.find(&username.claim()).await? {
             // Whoever claimed the name may have been cut off before the fact was written.
-            self.roll_forward(&theirs).await?;
+            self.roll_forward(&theirs.credential).await?;
             return Err(AccountError::UsernameTaken);
         }
         let hash = self.0.passwords.hash(password).await?;
         let user_id = UserId::from_uuid(self.0.ids.next());
         let claimed = self.0.credentials.claim(user_id, &username, &display_name, hash).await?;
-        self.roll_forward(&claimed).await?;
-        if claimed.user_id != user_id {
+        if claimed.credential.user_id != user_id {
+            self.roll_forward(&claimed.credential).await?;
             return Err(AccountError::UsernameTaken);
         }
         self.sign_in(claimed, device).await
@@ -126,49 +134,12 @@ impl Accounts {
     #[tracing::instrument(name = "command.log_in", skip_all)]
     pub async fn log_in(&self, request: LogIn) -> Result<SignedIn, AccountError> {
         let LogIn { username, password, device } = request;
-        let credential = match Username::parse(&username) {
-            Ok(username) => self.0.credentials.find(&username).await?,
-            Err(_) => None,
-        };
-        let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
+        let claim = Username::parse(&username).map_or(Credentials::NOBODYS.to_owned(), |name| name.claim());
+        let found = self.0.credentials.find(&claim).await?;
+        let hash = found.as_ref().map(|found| found.credential.password_hash.clone());
         let matches = self.0.passwords.verify(password, hash).await?;
-        let credential = credential.filter(|_| matches).ok_or(AccountError::BadCredentials)?;
-        self.roll_forward(&credential).await?;
-        self.sign_in(credential, device).await
-    }
-
-    /// Spends a refresh token for new tokens. The spent one again, within ten seconds and its
-    /// successor unused, answers the same successor; later it reveals a theft and ends the session.
-    ///
-    /// # Errors
-    /// `InvalidRefreshToken`; technical ones.
-    #[tracing::instrument(name = "command.refresh", skip_all)]
-    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, AccountError> {
-        let now = self.0.clock.now();
-        let (user_id, session_id, successor) = match self.0.sessions.refresh(refresh_token, now).await? {
-            Refreshed::Successor { user_id, session_id, refresh_token } => (user_id, session_id, refresh_token),
-            Refreshed::Reused { user_id, session_id } => {
-                tracing::warn!(%user_id, %session_id, "a spent refresh token came again: the session ends");
-                self.revoke(user_id, session_id).await?;
-                return Err(AccountError::InvalidRefreshToken);
-            }
-            Refreshed::Unknown => return Err(AccountError::InvalidRefreshToken),
-        };
-        // The fact decides, not the record: a session that ended refreshes nothing.
-        let (_, open) = self.0.users.look(Aggregate::User(user_id), |user| user.has_open(session_id)).await?;
-        if !open {
-            return Err(AccountError::InvalidRefreshToken);
-        }
-        Ok(self.0.issuer.issue(user_id, session_id, successor, now))
-    }
-
-    /// Ends the caller's session: its tokens are refused on every node that hears the log.
-    ///
-    /// # Errors
-    /// Technical ones only; ended already is as good.
-    #[tracing::instrument(name = "command.log_out", skip_all)]
-    pub async fn log_out(&self, identity: &Identity) -> Result<Position, AccountError> {
-        self.revoke(identity.user_id, identity.session_id).await
+        let found = found.filter(|_| matches).ok_or(AccountError::BadCredentials)?;
+        self.sign_in(found, device).await
     }
 
     /// Who bears an access token, as far as this node has heard of revocations.
@@ -180,10 +151,10 @@ impl Accounts {
         if self.0.revoked.contains(identity.session_id) { Err(InvalidToken::Revoked) } else { Ok(identity) }
     }
 
-    /// Since when a node must have followed the log to know every revocation that still matters:
-    /// before that, all access tokens are over. A minute is added for NATS' own clock.
-    pub fn revocations_since(&self) -> Timestamp {
-        self.0.clock.now() - token::LIFETIME - token::LEEWAY - TimeDelta::minutes(1)
+    /// How far back a node must know the log to know every revocation that still matters: of sessions that
+    /// ended before, all access tokens are over.
+    pub fn revocations_matter_for(&self) -> TimeDelta {
+        token::LIFETIME + token::LEEWAY * 2
     }
 
     /// Takes in what the log says of sessions that ended.
@@ -193,29 +164,51 @@ impl Accounts {
 
     /// The public keys of access tokens (RFC 7517).
     pub fn jwks(&self) -> serde_json::Value {
-        self.0.issuer.jwks()
+        self.0.issuer.jwks(self.0.clock.now())
     }
 
-    async fn revoke(&self, user_id: UserId, session_id: SessionId) -> Result<Position, AccountError> {
-        let position = self.user(user_id, &user::Command::RevokeSession { session_id }).await?;
-        self.0.revoked.insert(session_id, self.0.clock.now());
-        self.0.sessions.remove(user_id, session_id).await?;
-        Ok(position)
+    /// Goes on with the signing keys as they are now, and makes the next one where it is due: to be
+    /// done every now and then, as no other node tells.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn turn_keys(&self) -> Result<(), AccountError> {
+        let keys = self.0.secrets.keys(self.0.clock.now()).await?;
+        self.0.issuer.take(keys);
+        Ok(())
     }
 
-    /// Writes the fact that a claim promises, if it is not there yet.
+    /// The claims, each a promise of facts.
+    pub(crate) fn claims(&self) -> &Partitioned {
+        self.0.credentials.buckets()
+    }
+
+    /// Keeps what a claim promises.
+    pub(crate) async fn keep_promise(&self, claim: &[u8]) -> Result<(), AccountError> {
+        self.roll_forward(&credentials::parse(claim)?).await
+    }
+
+    /// Writes the facts that a claim promises, as far as they are not there yet: that somebody
+    /// signed up, and which sessions their newest password ended.
     async fn roll_forward(&self, credential: &Credential) -> Result<(), AccountError> {
         let Named { user_id, username, display_name } = self.0.credentials.open_names(credential).await?;
         let command = user::Command::SignUp { username: Text::new(&username), display_name: Text::new(&display_name) };
-        self.user(user_id, &command).await.map(drop)
+        self.user(user_id, &command).await?;
+        self.end_earlier_sessions(credential).await.map(drop)
     }
 
-    async fn sign_in(&self, credential: Credential, device: Option<Line>) -> Result<SignedIn, AccountError> {
+    /// Opens a session for who has shown the password. No session of an epoch is opened before the fact that begins
+    /// it, so that this fact ends none of its own, however late it is written.
+    async fn sign_in(&self, found: Found, device: Option<Line>) -> Result<SignedIn, AccountError> {
+        let Found { claim, credential, .. } = found;
+        self.roll_forward(&credential).await?;
         let (user_id, session_id) = (credential.user_id, SessionId::from_uuid(self.0.ids.next()));
         let now = self.0.clock.now();
-        let refresh_token = self.0.sessions.create(user_id, session_id, now).await?;
+        let (epoch, called) = (credential.epoch, device.as_ref().map(Line::as_str));
+        let new = New { user_id, session_id, claim: &claim, epoch, device: called };
+        let refresh_token = self.0.sessions.create(new, now).await?;
         let device = device.as_ref().map(Text::from);
-        let position = self.user(user_id, &user::Command::OpenSession { session_id, device }).await?;
+        let position = self.user(user_id, &user::Command::OpenSession { session_id, device, epoch }).await?;
         Ok(SignedIn {
             user: self.0.credentials.open_names(&credential).await?,
             tokens: self.0.issuer.issue(user_id, session_id, refresh_token, now),
@@ -224,12 +217,22 @@ impl Accounts {
     }
 
     async fn user(&self, user_id: UserId, command: &user::Command) -> Result<Position, AccountError> {
-        match self.0.users.handle(Aggregate::User(user_id), user_id, command, |_| ()).await {
-            Ok(handled) => Ok(handled.position),
-            Err(HandleError::Rejected(user::Rejection::Unknown)) => Err(AccountError::BadCredentials),
-            Err(HandleError::Conflict) => Err(AccountError::Busy),
-            Err(HandleError::OutcomeUnknown(source)) => Err(AccountError::OutcomeUnknown(source)),
-            Err(HandleError::Log(error)) => Err(AccountError::Unavailable(error)),
-        }
+        self.handle(user_id, command, |_| ()).await.map(|handled| handled.position)
+    }
+
+    async fn handle<T>(
+        &self,
+        user_id: UserId,
+        command: &user::Command,
+        see: impl Fn(&User) -> T,
+    ) -> Result<Handled<T>, AccountError> {
+        self.0.users.handle(Aggregate::User(user_id), user_id, command, see).await.map_err(|error| match error {
+            HandleError::Rejected(user::Rejection::Unknown | user::Rejection::PasswordChanged) => {
+                AccountError::BadCredentials
+            }
+            HandleError::Conflict => AccountError::Busy,
+            HandleError::OutcomeUnknown(source) => AccountError::OutcomeUnknown(source),
+            HandleError::Log(error) => AccountError::Unavailable(error),
+        })
     }
 }

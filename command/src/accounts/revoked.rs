@@ -2,7 +2,8 @@
 //! end needs no memory: its access tokens are over by themselves.
 
 use super::token::{LEEWAY, LIFETIME};
-use events::{Envelope, Event, SessionId, Timestamp, UserEvent};
+use crate::user::ended;
+use events::{Envelope, Event, SessionId, Timestamp};
 use std::{
     collections::HashMap,
     sync::{PoisonError, RwLock},
@@ -28,13 +29,9 @@ impl Revoked {
     }
 
     pub(super) fn observe(&self, envelope: &Envelope, now: Timestamp) {
-        match &envelope.event {
-            Event::User(
-                UserEvent::SessionRevoked { session_id } | UserEvent::SessionOpened { replaces: Some(session_id), .. },
-            ) => self.insert(*session_id, now),
-            Event::User(UserEvent::SessionOpened { replaces: None, .. } | UserEvent::SignedUp { .. })
-            | Event::Thread(_)
-            | Event::Receipts(_) => {}
+        let Event::User(event) = &envelope.event else { return };
+        for session_id in ended(event) {
+            self.insert(*session_id, now);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! aggregate queue on its cell. A state is kept as a snapshot every so many
 //! events and when it leaves the cache changed.
 
+use super::measures::CacheMeasures;
 use crate::decider::{Aggregate, Fact};
 use events::{Aggregate as Id, Envelope, EventId, EventLog, log::Snapshot};
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter, sync};
@@ -9,7 +10,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
 /// A snapshot is due after that many events.
 const SNAPSHOT_EVERY: u64 = 64;
@@ -30,9 +31,12 @@ pub(super) struct Known<A> {
     pub(super) unkept: u64,
 }
 
+/// The place of one aggregate, held by one writer; it may be handed on to a task.
+pub(super) type Slot<A> = OwnedMutexGuard<Option<Known<A>>>;
+
 /// One aggregate's place in the cache. `None`: not loaded.
 pub(super) struct Cell<A> {
-    known: Mutex<Option<Known<A>>>,
+    known: Arc<Mutex<Option<Known<A>>>>,
     /// What the cache was last told, in bytes.
     weight: AtomicU64,
 }
@@ -40,6 +44,7 @@ pub(super) struct Cell<A> {
 pub(super) struct Cache<A: Aggregate> {
     cells: sync::Cache<Id, Weighed<A>, Weight, DefaultHashBuilder, Evicted<A>>,
     due: mpsc::Sender<(Id, Known<A>)>,
+    measures: CacheMeasures,
 }
 
 /// A cell at the weight with which it was last put in: the cache relies on its not changing.
@@ -61,7 +66,7 @@ impl<A: Aggregate> Cache<A> {
         tokio::spawn(keep(log, waiting));
         let expected = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).max(64);
         let cells = sync::Cache::with(expected, bytes, Weight, DefaultHashBuilder::default(), Evicted(due.clone()));
-        Self { cells, due }
+        Self { cells, due, measures: CacheMeasures::of::<A>() }
     }
 
     pub(super) fn cell(&self, id: Id) -> Arc<Cell<A>> {
@@ -72,12 +77,24 @@ impl<A: Aggregate> Cache<A> {
         }
     }
 
+    /// Waits for the other writers of an aggregate.
+    pub(super) async fn lock(&self, cell: &Cell<A>) -> Slot<A> {
+        let slot = Arc::clone(&cell.known).lock_owned().await;
+        self.measures.looked(slot.is_some());
+        if slot.is_none() {
+            // What follows is a question to the log: the sums over the cache's shards are nothing beside it.
+            self.measures.size(self.cells.weight(), self.cells.len());
+        }
+        slot
+    }
+
     /// Notes that a state has grown: weighs it anew, and keeps a snapshot when one is due.
     pub(super) fn changed(&self, id: Id, cell: &Arc<Cell<A>>, known: &mut Known<A>) {
         let weight = EMPTY + known.state.weight() as u64;
         if cell.weight.load(Ordering::Relaxed).abs_diff(weight) >= WEIGH_ANEW {
             cell.weight.store(weight, Ordering::Relaxed);
             self.cells.insert(id, Weighed { cell: Arc::clone(cell), weight });
+            self.measures.size(self.cells.weight(), self.cells.len());
         }
         if known.unkept >= SNAPSHOT_EVERY && self.due.try_send((id, known.clone())).is_ok() {
             known.unkept = 0;
@@ -121,15 +138,9 @@ impl<A: Default> Default for Known<A> {
     }
 }
 
-impl<A> Cell<A> {
-    pub(super) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Option<Known<A>>> {
-        self.known.lock().await
-    }
-}
-
 impl<A> Default for Cell<A> {
     fn default() -> Self {
-        Self { known: Mutex::new(None), weight: AtomicU64::new(EMPTY) }
+        Self { known: Arc::default(), weight: AtomicU64::new(EMPTY) }
     }
 }
 

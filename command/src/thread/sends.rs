@@ -77,11 +77,11 @@ impl Sends {
     pub(super) fn push(&mut self, by: UserId, key: MessageKey, repeated: Repeated) {
         let largest = self.largest.entry(by).or_insert(key);
         *largest = key.max(*largest);
-        self.latest.push_back((by, key, repeated));
-        if self.latest.len() > REMEMBERED {
+        if self.latest.len() == REMEMBERED {
             self.latest.pop_front();
             self.forgot = true;
         }
+        self.latest.push_back((by, key, repeated));
     }
 
     pub(super) fn weight(&self) -> usize {

@@ -2,8 +2,8 @@
 //! leaves it open, only a stored event settles it, ours or another's; until
 //! then the same fact is offered again at the same expectation.
 
-use super::{ANSWER_TIMEOUT, EventLog, History, LogError};
-use crate::{Position, envelope::Draft};
+use super::{ANSWER_TIMEOUT, EventLog, LogError};
+use crate::{Position, Trace, envelope::Draft};
 use async_nats::{
     HeaderMap,
     header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
@@ -14,7 +14,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long an open outcome is pursued before the caller is told that it is unknown.
 const SETTLE_FOR: Duration = Duration::from_secs(8);
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait before it is offered again: twice as long each time, and a little more by chance, so that an election
+/// is not met by all waiting facts at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a fact was not appended, or not known to be.
 #[derive(Debug, thiserror::Error)]
@@ -41,15 +44,26 @@ impl EventLog {
     ///
     /// # Errors
     /// See [`AppendError`].
+    #[tracing::instrument(level = "debug", name = "events.append", skip_all, fields(aggregate = %draft.aggregate))]
     pub async fn append(&self, draft: &Draft, expected: Option<u64>) -> Result<Position, AppendError> {
+        let began = Instant::now();
+        let outcome = self.offer(draft, expected).await;
+        self.0.measures.appended(&outcome, began.elapsed());
+        outcome
+    }
+
+    /// Offers the same bytes until their outcome is known.
+    async fn offer(&self, draft: &Draft, expected: Option<u64>) -> Result<Position, AppendError> {
         let key = match draft.by {
             Some(author) if draft.has_texts() => self.keyring().get(author).await?,
             Some(_) | None => None,
         };
-        let payload = bytes::Bytes::from(draft.encode(key.as_ref()).map_err(LogError::Unstorable)?);
+        let payload = draft.encode(key.as_ref(), Trace::current()).map_err(LogError::Unstorable)?;
+        let payload = bytes::Bytes::from(payload);
         let partition = self.names().partition_of(draft.aggregate);
         let deadline = Instant::now() + SETTLE_FOR;
         let mut open: Option<LogError> = None;
+        let mut pause = FIRST_PAUSE;
         loop {
             match self.publish(draft, expected, payload.clone()).await? {
                 Published::Stored(sequence) => return Ok(Position { partition, sequence }),
@@ -68,7 +82,9 @@ impl EventLog {
                 let unsettled = LogError::Unavailable("the log did not settle it in time".into());
                 return Err(AppendError::OutcomeUnknown(open.unwrap_or(unsettled)));
             }
-            sleep(PAUSE).await;
+            let chance = u64::from(draft.id.uuid().as_bytes()[15]);
+            sleep(pause + Duration::from_millis(chance / 4)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -115,13 +131,7 @@ impl EventLog {
         if self.last_sequence(draft.aggregate).await? <= expected {
             return Ok(None);
         }
-        let History::Since(facts) = self.history_above(draft.aggregate, expected).await? else {
-            return Ok(Some(Err(AppendError::Conflict)));
-        };
-        Ok(facts.first().map(
-            |first| {
-                if first.id == draft.id { Ok(first.position) } else { Err(AppendError::Conflict) }
-            },
-        ))
+        let first = self.first_above(draft.aggregate, expected).await?;
+        Ok(Some(first.filter(|first| first.id == draft.id).map(|first| first.position).ok_or(AppendError::Conflict)))
     }
 }

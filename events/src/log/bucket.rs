@@ -75,6 +75,38 @@ impl Bucket {
         }
     }
 
+    /// The oldest record that was written after a revision, with its key.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn next(&self, after: u64) -> Result<Option<(String, Entry)>, BucketError> {
+        let mut from = after + 1;
+        loop {
+            let all = format!("{}>", self.0.prefix);
+            let message = match self.0.stream.get_first_raw_message_by_subject(all, from).await {
+                Ok(message) => message,
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
+                Err(error) => return Err(unavailable(error)),
+            };
+            let key = message.subject.strip_prefix(self.0.prefix.as_str());
+            match key.filter(|_| message.headers.get("KV-Operation").is_none()) {
+                Some(key) => {
+                    let entry = Entry { value: message.payload, revision: message.sequence };
+                    return Ok(Some((key.to_owned(), entry)));
+                }
+                None => from = message.sequence + 1,
+            }
+        }
+    }
+
+    /// The revision of the newest write.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn last_revision(&self) -> Result<u64, BucketError> {
+        self.0.stream.get_info().await.map(|info| info.state.last_sequence).map_err(unavailable)
+    }
+
     /// Writes a record unless there is one.
     ///
     /// # Errors

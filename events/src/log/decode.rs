@@ -22,22 +22,48 @@ pub(super) struct Stored {
 }
 
 impl EventLog {
+    /// Decodes a batch whole.
     pub(super) async fn decode(&self, batch: &[Stored]) -> Result<Vec<Arc<Envelope>>, LogError> {
+        let mut envelopes = Vec::with_capacity(batch.len());
+        while envelopes.len() < batch.len() {
+            envelopes.extend(self.decode_prefix(&batch[envelopes.len()..]).await?);
+        }
+        Ok(envelopes)
+    }
+
+    /// Decodes a batch up to the first event that cannot be read; an error where that is the first of all.
+    pub(super) async fn decode_prefix(&self, batch: &[Stored]) -> Result<Vec<Arc<Envelope>>, LogError> {
         let mut sealed = Vec::with_capacity(batch.len());
         let mut authors = HashSet::new();
+        let mut unreadable = None;
         for stored in batch {
-            let (position, author, envelope) = self.decode_sealed(stored)?;
-            authors.extend(author);
-            sealed.push((position, author, envelope));
+            match self.decode_sealed(stored) {
+                Ok((position, author, envelope)) => {
+                    authors.extend(author);
+                    sealed.push((position, author, envelope));
+                }
+                Err(error) => {
+                    unreadable = Some(error);
+                    break;
+                }
+            }
         }
         let keys = self.keys(authors).await?;
-        sealed
-            .into_iter()
-            .map(|(position, author, envelope)| {
-                let key = author.and_then(|author| keys.get(&author)).and_then(Option::as_ref);
-                envelope.unseal(key).map(Arc::new).map_err(|source| LogError::Unreadable { position, source })
-            })
-            .collect()
+        let mut envelopes = Vec::with_capacity(sealed.len());
+        for (position, author, envelope) in sealed {
+            let key = author.and_then(|author| keys.get(&author)).and_then(Option::as_ref);
+            match envelope.unseal(key) {
+                Ok(envelope) => envelopes.push(Arc::new(envelope)),
+                Err(source) => {
+                    unreadable = Some(LogError::Unreadable { position, source });
+                    break;
+                }
+            }
+        }
+        match unreadable {
+            Some(error) if envelopes.is_empty() => Err(error),
+            Some(_) | None => Ok(envelopes),
+        }
     }
 
     fn decode_sealed(&self, stored: &Stored) -> Result<(Position, Option<UserId>, SealedEnvelope), LogError> {

@@ -17,6 +17,15 @@ pub enum History {
     Since(Vec<Arc<Envelope>>),
     /// The log does not hold that event: whoever knows it knows another history.
     Foreign,
+    /// There are more facts than were asked for.
+    TooLong,
+}
+
+enum Walk {
+    Arrived(Vec<Stored>),
+    TooLong,
+    /// The links do not lead there.
+    Astray,
 }
 
 /// A stored message and the sequence of the aggregate's previous one (0: it is the first).
@@ -31,8 +40,25 @@ impl EventLog {
     /// # Errors
     /// When NATS does not answer, or a fact cannot be read.
     pub async fn history(&self, aggregate: Aggregate, known: Option<(u64, EventId)>) -> Result<History, LogError> {
+        self.history_within(aggregate, known, usize::MAX).await
+    }
+
+    /// The same, given up where there are more facts than that.
+    ///
+    /// # Errors
+    /// As [`EventLog::history`].
+    pub async fn history_within(
+        &self,
+        aggregate: Aggregate,
+        known: Option<(u64, EventId)>,
+        most: usize,
+    ) -> Result<History, LogError> {
         let (floor, id) = known.map_or((0, None), |(sequence, id)| (sequence, Some(id)));
-        let Some(newest_first) = self.walk(aggregate, floor).await? else { return Ok(History::Foreign) };
+        let newest_first = match self.walk(aggregate, floor, most).await? {
+            Walk::Arrived(newest_first) => newest_first,
+            Walk::TooLong => return Ok(History::TooLong),
+            Walk::Astray => return Ok(History::Foreign),
+        };
         let position = Position { partition: self.names().partition_of(aggregate), sequence: floor };
         if self.event_id_at(position).await? != id {
             return Ok(History::Foreign);
@@ -40,26 +66,36 @@ impl EventLog {
         self.oldest_first(newest_first).await.map(History::Since)
     }
 
-    /// The facts of an aggregate above a sequence at which one of its facts lies (or 0).
-    pub(super) async fn history_above(&self, aggregate: Aggregate, floor: u64) -> Result<History, LogError> {
-        match self.walk(aggregate, floor).await? {
-            Some(newest_first) => self.oldest_first(newest_first).await.map(History::Since),
-            None => Ok(History::Foreign),
+    /// The first fact of an aggregate above a sequence at which one of its facts lies (or 0).
+    pub(super) async fn first_above(
+        &self,
+        aggregate: Aggregate,
+        floor: u64,
+    ) -> Result<Option<Arc<Envelope>>, LogError> {
+        match self.walk(aggregate, floor, usize::MAX).await? {
+            Walk::Arrived(newest_first) => {
+                let first = newest_first.last().map(std::slice::from_ref).unwrap_or_default();
+                Ok(self.decode(first).await?.pop())
+            }
+            Walk::TooLong | Walk::Astray => Ok(None),
         }
     }
 
-    /// Back along the links; `None` where they do not lead to that sequence.
-    async fn walk(&self, aggregate: Aggregate, floor: u64) -> Result<Option<Vec<Stored>>, LogError> {
+    /// Back along the links, down to a sequence.
+    async fn walk(&self, aggregate: Aggregate, floor: u64, most: usize) -> Result<Walk, LogError> {
         let mut newest_first = Vec::new();
         let mut next = self.last(aggregate).await?;
         let mut reached = next.as_ref().map_or(0, |linked| linked.stored.position.sequence);
         while reached > floor {
-            let Some(linked) = next else { return Ok(None) };
+            let Some(linked) = next else { return Ok(Walk::Astray) };
+            if newest_first.len() == most {
+                return Ok(Walk::TooLong);
+            }
             newest_first.push(linked.stored);
             reached = linked.previous;
             next = if reached > floor { self.at(aggregate, reached).await? } else { None };
         }
-        Ok((reached == floor).then_some(newest_first))
+        Ok(if reached == floor { Walk::Arrived(newest_first) } else { Walk::Astray })
     }
 
     async fn oldest_first(&self, mut newest_first: Vec<Stored>) -> Result<Vec<Arc<Envelope>>, LogError> {

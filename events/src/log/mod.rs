@@ -7,8 +7,10 @@ mod append;
 mod bucket;
 mod decode;
 mod error;
+mod floor;
 mod history;
 mod keyring;
+mod measures;
 mod reader;
 mod snapshot;
 mod subscription;
@@ -18,16 +20,20 @@ pub use announce::Announcements;
 pub use append::AppendError;
 pub use bucket::{Bucket, BucketError, Claim, Entry, Partitioned};
 pub use error::LogError;
+pub use floor::{Appended, Load};
 pub use history::History;
+pub use measures::Extent;
 pub use snapshot::Snapshot;
 pub use subscription::Subscription;
 pub use topology::{Durability, OpenError, Options};
 
-use crate::{Aggregate, Partition, Timestamp, Vector, subject::Names};
+use crate::{Aggregate, Partition, Position, Vector, subject::Names};
 use async_nats::jetstream::{Context, stream::Stream};
+use chrono::TimeDelta;
 use keyring::Keyring;
+use measures::Measures;
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Duration,
 };
 use subscription::Shared;
@@ -51,6 +57,7 @@ struct Inner {
     keyring: Keyring,
     snapshots: Partitioned,
     shared: Vec<OnceLock<Shared>>,
+    measures: Measures,
     stopped: CancellationToken,
     _stop: DropGuard,
 }
@@ -75,18 +82,31 @@ impl EventLog {
     /// When NATS does not answer.
     pub async fn end(&self) -> Result<Vector, LogError> {
         let mut end = Vector::default();
-        for (partition, stream) in self.0.names.partitions().zip(&self.0.streams) {
-            end.set(partition, stream.get_info().await?.state.last_sequence);
+        for partition in self.0.names.partitions() {
+            end.set(partition, self.end_of(partition).await?);
         }
         Ok(end)
     }
 
-    /// The sequence after which lies all that was appended at or after a moment.
+    async fn end_of(&self, partition: Partition) -> Result<u64, LogError> {
+        Ok(self.stream(partition).get_info().await?.state.last_sequence)
+    }
+
+    /// The sequence after which lies all that was appended so long ago or later, by NATS' clock.
     ///
     /// # Errors
     /// When NATS does not answer.
-    pub async fn sequence_before(&self, partition: Partition, moment: Timestamp) -> Result<u64, LogError> {
-        reader::sequence_before(self.stream(partition), moment).await
+    pub async fn sequence_before(&self, partition: Partition, ago: TimeDelta) -> Result<u64, LogError> {
+        reader::sequence_before(self.stream(partition), ago).await
+    }
+
+    /// Up to where the node's tails have heard the log, in the partitions that are followed.
+    pub fn heard(&self) -> Vector {
+        let heard = |(partition, shared): (Partition, &OnceLock<Shared>)| {
+            let sequence = shared.get().and_then(Shared::last)?;
+            Some(Position { partition, sequence })
+        };
+        self.0.names.partitions().zip(&self.0.shared).filter_map(heard).collect()
     }
 
     /// All facts of a partition after a sequence, in order and without gaps, from now on.
@@ -119,6 +139,11 @@ impl EventLog {
 
     pub fn keyring(&self) -> &Keyring {
         &self.0.keyring
+    }
+
+    /// How many connections to NATS this log has had.
+    fn connections(&self) -> u64 {
+        self.0.client.statistics().connects.load(Ordering::Relaxed)
     }
 
     fn stream(&self, partition: Partition) -> &Stream {

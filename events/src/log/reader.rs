@@ -3,17 +3,18 @@
 //! client library's ordered consumer can start over from the first event.
 
 use super::{LogError, WeakLog, decode::Stored};
-use crate::{Envelope, Partition, Position, Timestamp};
+use crate::{Envelope, Partition, Position};
 use async_nats::jetstream::{
-    consumer::{AckPolicy, DeliverPolicy, ReplayPolicy, pull},
+    consumer::{self, AckPolicy, DeliverPolicy, ReplayPolicy, pull},
     stream::Stream,
 };
-use futures_util::{FutureExt, StreamExt};
+use chrono::TimeDelta;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// The server speaks at least this often; twice the time without a word is an error.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -21,6 +22,10 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const UNUSED_FOR: Duration = Duration::from_mins(1);
 /// What one pull asks for: large windows are what makes reading fast.
 const WINDOW: usize = 5_000;
+/// How often a reader that hears of nothing looks whether it was reconnected, and at every so many of these looks at
+/// the end of the log.
+const LOOK: Duration = Duration::from_millis(500);
+const LOOKS: u32 = 10;
 const PAUSES: [u64; 5] = [50, 100, 250, 500, 1_000];
 
 /// Reads a partition from a sequence on.
@@ -28,19 +33,46 @@ pub(super) struct Reader {
     log: WeakLog,
     partition: Partition,
     last: u64,
+    opening: Option<BoxFuture<'static, Result<Opened, LogError>>>,
     messages: Option<pull::Stream>,
     undecoded: Vec<Stored>,
     failures: usize,
     silence: Silence,
+    /// What lay in the log when the consumer was made: until that is read, nothing is heard.
+    backlog: u64,
+    /// How many connections the client had had when the consumer was made.
+    connections: u64,
+    looked: Instant,
+    looks: u32,
 }
 
-/// Since when the server is not heard by a reader; `None` while it is.
+/// A consumer, and up to what sequence the log had events for it.
+struct Opened {
+    messages: pull::Stream,
+    backlog: u64,
+    connections: u64,
+}
+
+/// Since when a reader does not hear the log; `None` while it does.
 #[derive(Clone)]
 pub(super) struct Silence(Arc<Mutex<Option<Instant>>>);
 
 impl Reader {
     pub(super) fn new(log: WeakLog, partition: Partition, after: u64, silence: Silence) -> Self {
-        Self { log, partition, last: after, messages: None, undecoded: Vec::new(), failures: 0, silence }
+        Self {
+            log,
+            partition,
+            last: after,
+            opening: None,
+            messages: None,
+            undecoded: Vec::new(),
+            failures: 0,
+            silence,
+            backlog: 0,
+            connections: 0,
+            looked: Instant::now(),
+            looks: 0,
+        }
     }
 
     /// Waits for an event and takes what else is at hand, up to `max`; `None` once the log is closed.
@@ -55,8 +87,11 @@ impl Reader {
                     return Some(batch);
                 }
                 Err(error) => {
-                    self.messages = None;
+                    (self.messages, self.opening) = (None, None);
                     self.silence.begins();
+                    if let Some(log) = self.log.upgrade() {
+                        log.0.measures.read_failed(self.partition);
+                    }
                     let pause = PAUSES[self.failures.min(PAUSES.len() - 1)];
                     self.failures += 1;
                     let partition = self.partition.0;
@@ -67,33 +102,92 @@ impl Reader {
         }
     }
 
-    async fn connect(&mut self) -> Result<(), LogError> {
+    async fn try_next_batch(&mut self, max: usize) -> Result<Vec<Arc<Envelope>>, LogError> {
+        while self.undecoded.is_empty() {
+            let look = self.looked + LOOK;
+            match timeout_at(look, self.messages().await?.next()).await {
+                Ok(Some(message)) => self.take(message?)?,
+                Ok(None) => return Err(LogError::Unavailable("the consumer ended".into())),
+                Err(_) => self.look().await?,
+            }
+        }
+        while self.undecoded.len() < max {
+            let Some(Some(message)) = self.messages.as_mut().and_then(|messages| messages.next().now_or_never()) else {
+                break;
+            };
+            self.take(message?)?;
+        }
+        let log = self.log.upgrade().ok_or_else(closed)?;
+        // What lies before an event that cannot be read is given all the same.
+        let batch = log.decode_prefix(&self.undecoded).await?;
+        log.0.measures.read(self.partition, batch.len());
+        self.last += batch.len() as u64;
+        self.undecoded.drain(..batch.len());
+        self.heard();
+        Ok(batch)
+    }
+
+    /// The consumer's messages, made where there are none. Dropped half-way, the making goes on at the next call.
+    async fn messages(&mut self) -> Result<&mut pull::Stream, LogError> {
         if self.messages.is_none() {
-            let log = self.log.upgrade().ok_or_else(closed)?;
-            let start_sequence = self.last + self.undecoded.len() as u64 + 1;
-            self.messages = Some(open(log.stream(self.partition), start_sequence).await?);
-            self.silence.ends();
+            let (log, partition, newest) = (self.log.clone(), self.partition, self.newest());
+            let opening = self.opening.get_or_insert_with(|| open(log, partition, newest).boxed());
+            let Opened { messages, backlog, connections } = opening.await?;
+            (self.opening, self.messages) = (None, Some(messages));
+            (self.backlog, self.connections, self.looked) = (backlog, connections, Instant::now());
+            self.heard();
+        }
+        Ok(self.messages.as_mut().expect("made above"))
+    }
+
+    /// What was on its way when a connection broke is not sent again, and if nothing follows it no gap shows:
+    /// after silence the connection and the end of the log are looked at.
+    async fn look(&mut self) -> Result<(), LogError> {
+        let log = self.log.upgrade().ok_or_else(closed)?;
+        self.looked = Instant::now();
+        self.looks += 1;
+        if log.connections() != self.connections {
+            self.messages = None;
+        } else if self.looks.is_multiple_of(LOOKS) {
+            let end = log.end_of(self.partition).await?;
+            if end < self.last {
+                return Err(LogError::CutShort { partition: self.partition, read: self.last, end });
+            }
+            if end > self.last {
+                self.messages = None;
+            }
         }
         Ok(())
     }
 
-    async fn try_next_batch(&mut self, max: usize) -> Result<Vec<Arc<Envelope>>, LogError> {
-        self.connect().await?;
-        let messages = self.messages.as_mut().expect("connected above");
-        while self.undecoded.is_empty() {
-            let ended = || LogError::Unavailable("the consumer ended".into());
-            let message = messages.next().await.ok_or_else(ended)??;
-            take(&mut self.undecoded, self.partition, self.last, message)?;
+    /// Takes the next message, drops a duplicate, refuses a gap.
+    fn take(&mut self, message: async_nats::jetstream::Message) -> Result<(), LogError> {
+        let sequence = message.info().map_err(LogError::Unavailable)?.stream_sequence;
+        let (partition, newest) = (self.partition, self.newest());
+        if sequence > newest + 1 {
+            return Err(LogError::Gap(partition, newest));
         }
-        while self.undecoded.len() < max {
-            let Some(Some(message)) = messages.next().now_or_never() else { break };
-            take(&mut self.undecoded, self.partition, self.last, message?)?;
+        if sequence == newest + 1 {
+            let async_nats::Message { subject, payload, .. } = message.split().0;
+            self.undecoded.push(Stored { subject, position: Position { partition, sequence }, payload });
         }
-        let log = self.log.upgrade().ok_or_else(closed)?;
-        let batch = log.decode(&self.undecoded).await?;
-        self.last += batch.len() as u64;
-        self.undecoded.clear();
-        Ok(batch)
+        Ok(())
+    }
+
+    fn newest(&self) -> u64 {
+        self.last + self.undecoded.len() as u64
+    }
+
+    fn heard(&self) {
+        if self.last >= self.backlog {
+            self.silence.ends();
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.silence.begins();
     }
 }
 
@@ -110,8 +204,9 @@ impl Silence {
         *self.lock() = None;
     }
 
+    /// An error shows that nothing was heard for two heartbeats at the most.
     fn begins(&self) {
-        self.lock().get_or_insert_with(Instant::now);
+        self.lock().get_or_insert_with(|| Instant::now() - 2 * HEARTBEAT);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -123,29 +218,14 @@ fn closed() -> LogError {
     LogError::Unavailable("the log is closed".into())
 }
 
-/// Takes the next message, drops a duplicate, refuses a gap.
-fn take(
-    undecoded: &mut Vec<Stored>,
-    partition: Partition,
-    last: u64,
-    message: async_nats::jetstream::Message,
-) -> Result<(), LogError> {
-    let sequence = message.info().map_err(LogError::Unavailable)?.stream_sequence;
-    let newest = last + undecoded.len() as u64;
-    if sequence > newest + 1 {
-        return Err(LogError::Gap(partition, newest));
-    }
-    if sequence == newest + 1 {
-        let async_nats::Message { subject, payload, .. } = message.split().0;
-        undecoded.push(Stored { subject, position: Position { partition, sequence }, payload });
-    }
-    Ok(())
-}
-
-async fn open(stream: &Stream, start_sequence: u64) -> Result<pull::Stream, LogError> {
-    let consumer = stream.create_consumer(config(DeliverPolicy::ByStartSequence { start_sequence })).await?;
+async fn open(log: WeakLog, partition: Partition, after: u64) -> Result<Opened, LogError> {
+    let log = log.upgrade().ok_or_else(closed)?;
+    let connections = log.connections();
+    let policy = config(DeliverPolicy::ByStartSequence { start_sequence: after + 1 });
+    let consumer = log.stream(partition).create_consumer(policy).await?;
+    let backlog = after + consumer.cached_info().num_pending;
     let messages = consumer.stream().max_messages_per_batch(WINDOW).heartbeat(HEARTBEAT).expires(EXPIRES).messages();
-    Ok(messages.await?)
+    Ok(Opened { messages: messages.await?, backlog, connections })
 }
 
 fn config(deliver_policy: DeliverPolicy) -> pull::Config {
@@ -160,14 +240,19 @@ fn config(deliver_policy: DeliverPolicy) -> pull::Config {
     }
 }
 
-/// The server finds the place: a consumer from that moment on says where it starts.
-pub(super) async fn sequence_before(stream: &Stream, moment: Timestamp) -> Result<u64, LogError> {
-    let start_time = DeliverPolicy::ByStartTime { start_time: moment };
-    let consumer = stream.create_consumer(config(start_time)).await?;
-    let before = consumer.cached_info().delivered.stream_sequence;
-    let name = consumer.cached_info().name.clone();
-    if let Err(error) = stream.delete_consumer(&name).await {
+/// The sequence after which lies all that was appended so long ago or later, by the server's own clock: it finds the
+/// place for a consumer that starts there, and says when it made one.
+pub(super) async fn sequence_before(stream: &Stream, ago: TimeDelta) -> Result<u64, LogError> {
+    let now = probe(stream, DeliverPolicy::New).await?.created;
+    let start = probe(stream, DeliverPolicy::ByStartTime { start_time: now - ago }).await?;
+    Ok(start.delivered.stream_sequence)
+}
+
+/// What the server says of a consumer with that start.
+async fn probe(stream: &Stream, start: DeliverPolicy) -> Result<consumer::Info, LogError> {
+    let info = stream.create_consumer(config(start)).await?.cached_info().clone();
+    if let Err(error) = stream.delete_consumer(&info.name).await {
         tracing::debug!(%error, "an ephemeral consumer stays until it is found unused");
     }
-    Ok(before)
+    Ok(info)
 }

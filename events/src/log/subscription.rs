@@ -62,6 +62,11 @@ impl Shared {
         self.silence.lasts()
     }
 
+    /// Up to where the tail has come; `None` until it has found its start.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.with_state(|state| state.last)
+    }
+
     async fn run(self, log: WeakLog, partition: Partition) {
         let Some(end) = self.find_end(&log, partition).await else { return };
         let mut reader = Reader::new(log, partition, end, self.silence.clone());
@@ -77,9 +82,8 @@ impl Shared {
 
     async fn find_end(&self, log: &WeakLog, partition: Partition) -> Option<u64> {
         loop {
-            match log.upgrade()?.end().await {
+            match log.upgrade()?.end_of(partition).await {
                 Ok(end) => {
-                    let end = end.get(partition);
                     self.with_state(|state| state.last = Some(end));
                     return Some(end);
                 }

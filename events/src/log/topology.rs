@@ -1,11 +1,14 @@
 //! Opening a log: its partitions and epoch are created once and checked at
 //! every start, and so is the durability that its operator asked for.
 
-use super::{ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, Partitioned, keyring::Keyring};
+use super::{
+    ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, Partitioned, keyring::Keyring, measures::Measures,
+};
 use crate::{Ids, subject::Names};
+use async_nats::ConnectErrorKind;
 use async_nats::jetstream::{
-    Context,
-    context::{ContextBuilder, CreateStreamError},
+    Context, ErrorCode,
+    context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind},
     stream::{self, Compression, DiscardPolicy, RetentionPolicy, StorageType},
 };
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,13 @@ const DEFAULT_PARTITIONS: u16 = 4;
 const MAX_PARTITIONS: u16 = 1_024;
 const REPLICAS: usize = 3;
 const TOPOLOGY: &str = "LOG";
+/// What a cluster says while it elects or its nodes are still coming.
+const PASSING: [ErrorCode; 4] = [
+    ErrorCode::CLUSTER_NO_PEERS,
+    ErrorCode::CLUSTER_NOT_AVAILABLE,
+    ErrorCode::CLUSTER_NOT_LEADER,
+    ErrorCode::INSUFFICIENT_RESOURCES,
+];
 
 /// What an acknowledged append has survived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +78,8 @@ pub enum OpenError {
     Prefix,
     #[error("durability `{asked}` was asked for, but {found}")]
     Durability { asked: Durability, found: String },
+    #[error("NATS' monitoring at {0} does not answer: is the address right?")]
+    Monitor(String),
     #[error("the stream {stream} exists with another {what} than a log needs")]
     Stream { stream: String, what: &'static str },
     #[error("NATS did not create the stream {stream}")]
@@ -76,6 +88,38 @@ pub enum OpenError {
     Record(#[source] serde_json::Error),
     #[error(transparent)]
     Bucket(#[from] BucketError),
+}
+
+impl OpenError {
+    /// Whether waiting may help: NATS is away, or still electing. All else is for its operator to correct.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => !matches!(
+                source.kind(),
+                ConnectErrorKind::ServerParse
+                    | ConnectErrorKind::Authentication
+                    | ConnectErrorKind::AuthorizationViolation
+                    | ConnectErrorKind::Tls
+            ),
+            Self::CreateStream { source, .. } => match source.kind() {
+                CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => true,
+                CreateStreamErrorKind::JetStream(error) => PASSING.contains(&error.error_code()),
+                CreateStreamErrorKind::EmptyStreamName
+                | CreateStreamErrorKind::InvalidStreamName
+                | CreateStreamErrorKind::DomainAndExternalSet
+                | CreateStreamErrorKind::Response
+                | CreateStreamErrorKind::NotFound
+                | CreateStreamErrorKind::ResponseParse => false,
+            },
+            Self::Bucket(_) | Self::Monitor(_) => true,
+            Self::Partitions { .. }
+            | Self::PartitionsRange(_)
+            | Self::Prefix
+            | Self::Durability { .. }
+            | Self::Stream { .. }
+            | Self::Record(_) => false,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,8 +145,8 @@ impl EventLog {
             .name("herald")
             .reconnect_delay_callback(|attempts| Duration::from_millis(if attempts < 20 { 50 } else { 500 }))
             .client_capacity(16_384)
-            .connect(url);
-        let client = connect.await.map_err(|source| OpenError::Connect { url: url.clone(), source })?;
+            .connect(url.split(',').map(str::trim).collect::<Vec<_>>());
+        let client = connect.await.map_err(|source| OpenError::Connect { url: without_secrets(url), source })?;
         let context = ContextBuilder::new()
             .timeout(ANSWER_TIMEOUT)
             .ack_timeout(ANSWER_TIMEOUT)
@@ -110,6 +154,10 @@ impl EventLog {
             .backpressure_on_inflight(true)
             .build(client.clone());
         check_sync(options).await?;
+        if options.durability == Durability::Replicated && client.server_info().cluster.is_none() {
+            let found = "NATS runs alone, and not as a cluster of three".to_owned();
+            return Err(OpenError::Durability { asked: options.durability, found });
+        }
 
         // The names of the undivided buckets do not depend on the number of partitions.
         let undivided = Names::new(&options.prefix, 1);
@@ -130,6 +178,7 @@ impl EventLog {
             context,
             keyring: Keyring::new(names.clone(), keys),
             snapshots,
+            measures: Measures::new(names.partitions()),
             shared: names.partitions().map(|_| OnceLock::new()).collect(),
             names,
             epoch: topology.epoch,
@@ -139,6 +188,12 @@ impl EventLog {
             stopped,
         })))
     }
+}
+
+/// URLs without who logs in with what.
+fn without_secrets(urls: &str) -> String {
+    let host = |url: &str| url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
+    urls.split(',').map(host).collect::<Vec<_>>().join(",")
 }
 
 async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result<Topology, OpenError> {
@@ -162,17 +217,11 @@ async fn open_stream(
     options: &Options,
 ) -> Result<stream::Stream, OpenError> {
     let wanted = stream::Config {
-        name: name.clone(),
-        subjects: vec![subjects],
-        retention: RetentionPolicy::Limits,
-        storage: StorageType::File,
-        compression: Some(Compression::S2),
         discard: DiscardPolicy::New,
         max_bytes: options.max_bytes,
         deny_delete: true,
         deny_purge: true,
-        num_replicas: options.durability.replicas(),
-        ..stream::Config::default()
+        ..bare_stream(name.clone(), subjects, options.durability)
     };
     let stream = context
         .get_or_create_stream(wanted.clone())
@@ -195,6 +244,19 @@ async fn open_stream(
     Ok(stream)
 }
 
+/// A stream that stores as those of the log do, and may be deleted.
+pub(super) fn bare_stream(name: String, subjects: String, durability: Durability) -> stream::Config {
+    stream::Config {
+        name,
+        subjects: vec![subjects],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        compression: Some(Compression::S2),
+        num_replicas: durability.replicas(),
+        ..stream::Config::default()
+    }
+}
+
 /// `fsync` is a setting of the server: only its monitoring tells whether it is in force.
 async fn check_sync(options: &Options) -> Result<(), OpenError> {
     if options.durability != Durability::Fsync {
@@ -204,10 +266,13 @@ async fn check_sync(options: &Options) -> Result<(), OpenError> {
     let Some(url) = &options.monitor_url else {
         return Err(refuse("without NATS' monitoring address it cannot be read back whether NATS syncs"));
     };
-    let varz = timeout(ANSWER_TIMEOUT, varz(url))
-        .await
-        .map_err(|_| refuse("NATS' monitoring does not answer"))?
-        .map_err(|error| refuse(&format!("NATS' monitoring cannot be read: {error}")))?;
+    let varz = match timeout(ANSWER_TIMEOUT, varz(url)).await {
+        Ok(Ok(varz)) => varz,
+        Ok(Err(error)) if error.kind() != std::io::ErrorKind::ConnectionRefused => {
+            return Err(refuse(&format!("NATS' monitoring cannot be read: {error}")));
+        }
+        Ok(Err(_)) | Err(_) => return Err(OpenError::Monitor(url.clone())),
+    };
     if varz["jetstream"]["config"]["sync_always"] == true {
         Ok(())
     } else {

@@ -52,6 +52,8 @@ pub(crate) struct SendFrame {
     pub(crate) key: String,
     pub(crate) body: String,
     pub(crate) reply_to: Option<Number>,
+    /// The client's trace (W3C Trace Context); one that cannot be read is none.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// What is wrong with a request.

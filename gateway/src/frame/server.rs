@@ -42,8 +42,8 @@ pub(crate) enum ServerFrame<'a> {
     Receipt {
         thread_id: ThreadId,
         user_id: UserId,
-        delivered: Number,
-        read: Number,
+        delivered: Option<Number>,
+        read: Option<Number>,
         time: Time,
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<Position>,

@@ -89,8 +89,8 @@ fn frames_are_told_as_the_contract_has_them() {
     let receipt = ServerFrame::Receipt {
         thread_id: events::ThreadId::from_uuid(Uuid::from_u128(2)),
         user_id,
-        delivered: 4,
-        read: 3,
+        delivered: Some(4),
+        read: Some(3),
         time: crate::time::Time(events::clock::millis(1_000)),
         position: None,
     };

@@ -3,7 +3,7 @@
 //! thread, and the reader's own devices.
 
 use events::{
-    Aggregate, Envelope, Event, SessionId, ThreadEvent, ThreadId, UserEvent, UserId,
+    Aggregate, Envelope, Event, SessionId, ThreadEvent, ThreadId, UserId,
     event::{Number, Receipt, ReceiptEvent},
 };
 use std::collections::HashMap;
@@ -92,13 +92,8 @@ pub(super) fn opening(envelope: &Envelope) -> Option<Opening> {
     }
 }
 
-/// The session that an event ends, and whose.
-pub(super) fn ended_session(envelope: &Envelope) -> Option<(UserId, SessionId)> {
+/// The sessions that an event ends, and whose.
+pub(super) fn ended_sessions(envelope: &Envelope) -> Option<(UserId, &[SessionId])> {
     let (Aggregate::User(user_id), Event::User(event)) = (envelope.aggregate, &envelope.event) else { return None };
-    match event {
-        UserEvent::SessionRevoked { session_id } | UserEvent::SessionOpened { replaces: Some(session_id), .. } => {
-            Some((user_id, *session_id))
-        }
-        UserEvent::SessionOpened { replaces: None, .. } | UserEvent::SignedUp { .. } => None,
-    }
+    Some((user_id, command::user::ended(event)))
 }

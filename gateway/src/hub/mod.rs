@@ -14,25 +14,26 @@ mod told;
 
 pub(crate) use outbox::{Ended, Outbox};
 
-use crate::app::DEAF_AFTER;
+use crate::{app::DEAF_AFTER, measures};
 use command::accounts::Accounts;
-use events::{Envelope, EventLog, Partition, SessionId, UserId, Vector, log::LogError};
+use events::{Envelope, EventLog, Partition, SessionId, Trace, UserId, Vector, log::LogError};
 use query::inbox::Membership;
 use ring::Ring;
 use state::{Joined, SeatId, State};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{interval, sleep},
+    time::{Instant, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
 
 const BATCH: usize = 500;
 /// Facts dispatched at one go: fewer than a socket's queue holds, so that a client which reads is not cut off.
@@ -48,6 +49,8 @@ struct Inner {
     heard: Notify,
     /// Partitions of which the node has not yet heard what was in the log at its boot.
     behind: AtomicUsize,
+    /// What the tails have heard is not dispatched in time.
+    late: AtomicBool,
 }
 
 /// A socket's place at the hub; given up when it is dropped.
@@ -62,14 +65,19 @@ impl Hub {
     #[expect(clippy::disallowed_methods, reason = "the hub owns its tails and ends them with the node")]
     pub fn start(log: EventLog, accounts: Accounts, stop: CancellationToken) -> Self {
         let behind = AtomicUsize::new(log.names().partitions().count());
-        let hub = Self(Arc::new(Inner { state: Mutex::default(), heard: Notify::new(), behind }));
+        let hub = Self(Arc::new(Inner {
+            state: Mutex::default(),
+            heard: Notify::new(),
+            behind,
+            late: AtomicBool::new(false),
+        }));
         tokio::spawn(stop.run_until_cancelled_owned(hub.clone().run(log, accounts)));
         hub
     }
 
-    /// Whether all that was in the log at the node's boot has been heard.
+    /// Whether all that was in the log at the node's boot has been heard, and what came since is dispatched in time.
     pub fn ready(&self) -> bool {
-        self.0.behind.load(Ordering::Acquire) == 0
+        self.0.behind.load(Ordering::Acquire) == 0 && !self.0.late.load(Ordering::Acquire)
     }
 
     /// Up to where the log has been heard and dispatched.
@@ -111,6 +119,7 @@ impl Hub {
             tails.spawn(self.clone().follow(log.clone(), accounts.clone(), start));
         }
         let mut watch = interval(PAUSE);
+        let (mut milestone, mut set_at) = (Vector::default(), Instant::now());
         loop {
             tokio::select! {
                 Some(ended) = tails.join_next() => {
@@ -118,9 +127,17 @@ impl Hub {
                     self.0.behind.fetch_add(1, Ordering::AcqRel);
                     self.state().end_all();
                 }
-                _ = watch.tick() => if log.silent_for() >= DEAF_AFTER {
-                    self.state().end_all();
-                },
+                _ = watch.tick() => {
+                    // What the tails have heard must be dispatched within the same time.
+                    if self.vector().covers(&milestone) {
+                        (milestone, set_at) = (log.heard(), Instant::now());
+                    }
+                    let late = set_at.elapsed() >= DEAF_AFTER;
+                    self.0.late.store(late, Ordering::Release);
+                    if late || log.silent_for() >= DEAF_AFTER {
+                        self.state().end_all();
+                    }
+                }
             }
         }
     }
@@ -152,10 +169,13 @@ impl Hub {
 
     fn dispatch(&self, go: &[Arc<Envelope>]) {
         let mut state = self.state();
-        for envelope in go {
-            state.dispatch(envelope);
-        }
+        let tell = |envelope: &Arc<Envelope>| match envelope.trace {
+            None => state.dispatch(envelope),
+            Some(trace) => traced(trace, envelope, &mut state),
+        };
+        let frames = go.iter().map(tell).sum();
         drop(state);
+        measures::dispatched(go.len(), frames);
         self.0.heard.notify_waiters();
     }
 
@@ -199,17 +219,28 @@ struct Start {
 }
 
 async fn starts(log: &EventLog, accounts: &Accounts) -> Result<Vec<Start>, LogError> {
-    let since = accounts.revocations_since();
+    let ago = accounts.revocations_matter_for();
     let mut starts = Vec::new();
     let end = log.end().await?;
     for partition in log.names().partitions() {
-        let after = log.sequence_before(partition, since).await?;
+        let after = log.sequence_before(partition, ago).await?;
         starts.push(Start { partition, after, end: end.get(partition) });
     }
     Ok(starts)
 }
 
+/// Dispatches a fact in the trace that it was appended in.
+fn traced(trace: Trace, envelope: &Arc<Envelope>, state: &mut State) -> usize {
+    let _appended = trace.context().attach();
+    let span = tracing::debug_span!("gateway.push", position = %envelope.position, frames = Empty);
+    span.in_scope(|| {
+        let frames = state.dispatch(envelope);
+        span.record("frames", frames);
+        frames
+    })
+}
+
 fn joined(membership: &Membership) -> Joined {
-    let Membership { thread_id, joined_sequence, member_count, .. } = *membership;
+    let Membership { thread_id, joined_sequence, member_count } = *membership;
     Joined { thread_id, sequence: joined_sequence, size: member_count }
 }

@@ -44,7 +44,7 @@ impl Log {
         let events = &mut self.partitions[usize::from(partition)];
         let position = Position { partition: Partition(partition), sequence: events.len() as u64 + 1 };
         let id = EventId::from_uuid(Uuid::nil());
-        events.push(Arc::new(Envelope { position, aggregate, id, by, at: millis(0), event }));
+        events.push(Arc::new(Envelope { position, aggregate, id, by, at: millis(0), trace: None, event }));
     }
 
     pub(super) fn thread(one: u8, other: u8) -> (u16, ThreadId) {

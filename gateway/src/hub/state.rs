@@ -73,27 +73,30 @@ impl State {
         vector
     }
 
-    /// Takes a partition's next fact: first whom it concerns, then what it tells them.
-    pub(super) fn dispatch(&mut self, envelope: &Arc<Envelope>) {
+    /// Takes a partition's next fact: first whom it concerns, then what it tells them; that in so many frames.
+    pub(super) fn dispatch(&mut self, envelope: &Arc<Envelope>) -> usize {
         let position = envelope.position;
         if let Some(opening) = audience::opening(envelope) {
             for member in opening.members {
                 self.join(member, Joined { thread_id: opening.thread_id, sequence: position.sequence, size: 2 });
             }
         }
-        if let Some((user_id, session_id)) = audience::ended_session(envelope) {
-            self.seats(user_id).filter(|place| place.session_id == session_id).for_each(|place| {
+        if let Some((user_id, ended)) = audience::ended_sessions(envelope) {
+            self.seats(user_id).filter(|place| ended.contains(&place.session_id)).for_each(|place| {
                 place.outbox.end(Ended::Revoked);
             });
         }
+        let mut pushed = 0;
         let told = Told::of(envelope).map(Arc::new);
         for (listener, frames) in told.iter().flat_map(|told| told.listeners(&self.rooms)) {
             for place in self.seats(listener).filter(|place| place.live) {
                 frames.iter().cloned().for_each(|frame| place.outbox.push(frame));
+                pushed += frames.len();
             }
         }
         let ring = self.rings.get_mut(&position.partition).expect("what is dispatched is followed");
         ring.advance(position.sequence, told);
+        pushed
     }
 
     /// A socket enters. The one that is too many ends the person's oldest.

@@ -8,7 +8,7 @@ use crate::{
     time::Time,
 };
 use axum::extract::ws::Utf8Bytes;
-use events::{Envelope, Event, Position, ThreadEvent, ThreadId, UserId};
+use events::{Envelope, Event, Position, ThreadEvent, ThreadId, UserId, event::Number};
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
@@ -84,6 +84,9 @@ impl Told {
         let actor = || by.expect("what happens in a thread is done by somebody");
         let frame = match (what, event) {
             (What::Receipt { reader, delivered, read }, _) => {
+                // 0 is what the receipt does not speak of: a client must not take it for a step back.
+                let said = |number: Number| (number > 0).then_some(number);
+                let (delivered, read) = (said(delivered), said(read));
                 ServerFrame::Receipt { thread_id, user_id: reader, delivered, read, time: Time(at), position }
             }
             (What::Created { peer }, _) => ServerFrame::Thread {

@@ -1,18 +1,19 @@
-//! Accounts: sign-up, log-in, tokens, and what one is to oneself.
+//! Accounts: sign-up, log-in, log-out and tokens.
 
 use super::users::User;
 use crate::{
+    address::Client,
     app::App,
     auth::Caller,
     json::Json,
-    openapi::{AnyProblem, BodyProblem, CallerProblem},
-    positions::{After, AsOf, At, ask, deadline},
+    limits::Account,
+    openapi::{AnyProblem, BodyProblem, CallerProblem, LimitProblem},
+    positions::At,
     problem::Problem,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
-use command::accounts::{self, SignedIn};
+use command::accounts::{self, AccountError, SignedIn};
 use events::{SessionId, UserId, name::Username, text::Line};
-use query::View;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,7 +23,7 @@ pub(super) struct SignUp {
     /// 3 to 32 characters, brought into canonical form; unique among what looks alike.
     #[schema(example = "ada")]
     username: String,
-    /// 8 to 1,024 bytes.
+    /// 8 to 1,024 bytes; neither common nor little more than the username.
     #[schema(format = Password)]
     password: String,
     /// 1 to 64 characters.
@@ -87,9 +88,13 @@ impl From<accounts::Tokens> for Tokens {
     (status = 201, description = "Signed up and logged in", body = SignedUp,
         headers(("Herald-Position" = String, description = "Where the fact lies"))),
     (status = 409, description = "`username-taken`", body = Problem, content_type = "application/problem+json"),
-    AnyProblem, BodyProblem,
+    AnyProblem, BodyProblem, LimitProblem,
 ))]
-pub(super) async fn sign_up(State(app): State<App>, Json(request): Json<SignUp>) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn sign_up(
+    State(app): State<App>,
+    client: Client,
+    Json(request): Json<SignUp>,
+) -> Result<impl IntoResponse, Problem> {
     let SignUp { username, password, display_name, device } = request;
     let request = accounts::SignUp {
         username: Username::parse(&username).map_err(|error| Problem::invalid("username", error))?,
@@ -97,7 +102,12 @@ pub(super) async fn sign_up(State(app): State<App>, Json(request): Json<SignUp>)
         display_name: Line::parse(&display_name).map_err(|error| Problem::invalid("display_name", error))?,
         device: parse_device(device.as_deref())?,
     };
-    let SignedIn { user, tokens, position } = app.accounts.sign_up(request).await?;
+    let counts = app.limits.sign_up(client)?;
+    let signed_up = app.accounts.sign_up(request).await;
+    if matches!(signed_up, Err(AccountError::WeakPassword(_))) {
+        counts.give_back();
+    }
+    let SignedIn { user, tokens, position } = signed_up?;
     let accounts::Named { user_id, username, display_name } = user;
     let user = User { user_id, username, display_name, about: String::new() };
     Ok((StatusCode::CREATED, At(position), Answer(SignedUp { user, tokens: tokens.into() })))
@@ -109,12 +119,21 @@ pub(super) async fn sign_up(State(app): State<App>, Json(request): Json<SignUp>)
         headers(("Herald-Position" = String, description = "Where the fact lies"))),
     (status = 401, description = "`bad-credentials`: no such person, or another password", body = Problem,
         content_type = "application/problem+json"),
-    AnyProblem, BodyProblem,
+    AnyProblem, BodyProblem, LimitProblem,
 ))]
-pub(super) async fn log_in(State(app): State<App>, Json(request): Json<LogIn>) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn log_in(
+    State(app): State<App>,
+    client: Client,
+    Json(request): Json<LogIn>,
+) -> Result<impl IntoResponse, Problem> {
     let LogIn { username, password, device } = request;
     let device = parse_device(device.as_deref())?;
-    let SignedIn { tokens, position, .. } = app.accounts.log_in(accounts::LogIn { username, password, device }).await?;
+    let counts = app.limits.log_in(client, Account::named(&username))?;
+    let logged_in = app.accounts.log_in(accounts::LogIn { username, password, device }).await;
+    if !matches!(logged_in, Err(AccountError::BadCredentials)) {
+        counts.give_back();
+    }
+    let SignedIn { tokens, position, .. } = logged_in?;
     Ok((At(position), Answer(Tokens::from(tokens))))
 }
 
@@ -142,27 +161,6 @@ pub(super) async fn refresh(
 ))]
 pub(super) async fn log_out(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse, Problem> {
     Ok((StatusCode::NO_CONTENT, At(app.accounts.log_out(&caller.0).await?), ()))
-}
-
-/// Tells who the caller is.
-#[utoipa::path(get, path = "/v1/me", tag = "accounts", operation_id = "get_me", security(("bearer" = [])),
-    params(After),
-    responses(
-        (status = 200, description = "The caller", body = User,
-            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
-        CallerProblem,
-    ))]
-pub(super) async fn me(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
-    let user_id = caller.user_id();
-    let question = || app.views.user(user_id);
-    let mut answer = after.ask(&app, View::Directory, question).await?;
-    if answer.value.is_none() {
-        // Who bears a token has signed up: the view has only to hear of it.
-        let end = app.log.end().await.map_err(|error| Problem::out_of_reach(&error))?;
-        answer = ask(&app, View::Directory, &end, deadline(), question).await?;
-    }
-    let user = answer.value.ok_or_else(Problem::not_found)?;
-    Ok((AsOf(answer.as_of), Answer(User::from(user))))
 }
 
 /// A device that says nothing is none.

@@ -5,7 +5,7 @@ use crate::{
     auth::Caller,
     cursor::Cursor,
     json::Json,
-    openapi::{BodyProblem, CallerProblem, NotThere, QueryProblem},
+    openapi::{BodyProblem, CallerProblem, LimitProblem, NotThere, QueryProblem},
     params::{self, InPath, InQuery},
     positions::{After, AsOf, At},
     problem::Problem,
@@ -130,7 +130,7 @@ impl From<Message> for Entry {
             body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`key-reused`: the key was used for another message", body = Problem,
             content_type = "application/problem+json"),
-        CallerProblem, BodyProblem,
+        CallerProblem, BodyProblem, LimitProblem,
     ))]
 pub(super) async fn send_to_thread(
     State(app): State<App>,
@@ -153,7 +153,7 @@ pub(super) async fn send_to_thread(
             content_type = "application/problem+json"),
         (status = 409, description = "`key-reused`: the key was used for another message", body = Problem,
             content_type = "application/problem+json"),
-        CallerProblem, BodyProblem,
+        CallerProblem, BodyProblem, LimitProblem,
     ))]
 pub(super) async fn send_to_person(
     State(app): State<App>,

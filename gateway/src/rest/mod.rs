@@ -3,9 +3,11 @@
 
 mod accounts;
 mod messages;
+mod oneself;
 mod operators;
 mod pages;
 mod receipts;
+mod sessions;
 mod socket;
 mod threads;
 mod users;
@@ -19,6 +21,8 @@ use crate::{
 use axum::{Router, middleware::from_fn};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(crate) use operators::healthz;
 
 /// All that is served over HTTP.
 pub fn router(app: App) -> Router {
@@ -40,7 +44,10 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(accounts::log_in))
         .routes(routes!(accounts::refresh))
         .routes(routes!(accounts::log_out))
-        .routes(routes!(accounts::me))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
+        .routes(routes!(oneself::get, oneself::change))
+        .routes(routes!(oneself::change_password))
         .routes(routes!(users::by_username))
         .routes(routes!(users::by_id))
         .routes(routes!(threads::open, threads::inbox))

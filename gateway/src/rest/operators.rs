@@ -51,7 +51,7 @@ pub(super) async fn jwks(State(app): State<App>) -> impl IntoResponse {
 #[utoipa::path(get, path = "/healthz", tag = "operators", operation_id = "get_health", responses(
     (status = 200, description = "It does", body = Health),
 ))]
-pub(super) async fn healthz() -> impl IntoResponse {
+pub(crate) async fn healthz() -> impl IntoResponse {
     Answer(Health { status: "ok" })
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     auth::Caller,
-    openapi::{CallerProblem, QueryProblem},
+    openapi::{CallerProblem, LimitProblem, QueryProblem},
     params::{InPath, InQuery},
     positions::{After, AsOf},
     problem::Problem,
@@ -50,14 +50,15 @@ pub(super) struct Named {
         (status = 200, description = "The person", body = User,
             headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
         (status = 404, description = "Nobody is called so", body = Problem, content_type = "application/problem+json"),
-        QueryProblem, CallerProblem,
+        QueryProblem, CallerProblem, LimitProblem,
     ))]
 pub(super) async fn by_username(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     after: After,
     InQuery(Named { username }): InQuery<Named>,
 ) -> Result<impl IntoResponse, Problem> {
+    app.limits.look_up(caller.user_id())?;
     // What cannot be a username is nobody's.
     let username = Username::parse(&username).map_err(|_| Problem::not_found())?;
     let question = || app.views.user_by_username(username.as_str());

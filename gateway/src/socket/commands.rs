@@ -7,12 +7,14 @@ use crate::{
     problem::{Kind, Problem},
     sending::{self, SendAnswer, SendRequest, Written},
     session::Command,
+    trace,
 };
 use axum::extract::ws::Utf8Bytes;
 use events::UserId;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use std::{collections::VecDeque, future::pending, time::Duration};
 use tokio::time::timeout;
+use tracing::{Instrument, field::Empty};
 
 /// Requests of one socket that are under way or wait.
 const MOST: usize = 32;
@@ -36,6 +38,7 @@ impl Commands {
             Command::Refuse { id, fault } => {
                 self.waiting.push_back(std::future::ready(frame::error(&id, &refusal(&fault))).boxed());
             }
+            Command::Receipt { delivered: None, read: None, .. } => {}
             Command::Receipt { thread_id, delivered, read } => self.receipts.push(
                 async move {
                     if let Err(error) = app.threads.advance_receipt(by, thread_id, delivered, read).await {
@@ -78,7 +81,18 @@ impl Commands {
 }
 
 async fn answer(app: App, by: UserId, send: SendFrame) -> Utf8Bytes {
-    let answer = timeout(PATIENCE, carry_out(&app, by, &send)).await;
+    let brought = trace::of_frame(send.traceparent.as_deref());
+    let span = {
+        let _brought = brought.clone().attach();
+        tracing::info_span!("gateway.send", trace_id = Empty)
+    };
+    let carrying_out = async {
+        trace::tell(&brought);
+        let answer = carry_out(&app, by, &send).await;
+        tracing::debug!("answered");
+        answer
+    };
+    let answer = timeout(PATIENCE, carrying_out.instrument(span)).await;
     told(&send.id, answer.unwrap_or_else(|_| Err(Problem::outcome_unknown())))
 }
 
@@ -89,7 +103,6 @@ fn told(id: &RequestId, answer: Result<SendAnswer, Problem>) -> Utf8Bytes {
     }
 }
 
-#[tracing::instrument(name = "gateway.send", skip_all)]
 async fn carry_out(app: &App, by: UserId, send: &SendFrame) -> Result<SendAnswer, Problem> {
     let SendFrame { thread_id, to, key, body, reply_to, .. } = send;
     let to = match (thread_id, to) {

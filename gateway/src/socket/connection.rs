@@ -7,6 +7,7 @@ use crate::{
     app::App,
     frame::ServerFrame,
     hub::{Ended, Outbox, Seat},
+    measures::{self, OpenSocket},
     session::{Close, Effect, Event, HEARTBEAT, Incoming, Session, Whose},
     time::Time,
 };
@@ -84,8 +85,8 @@ impl Connection {
         }
     }
 
-    #[tracing::instrument(name = "gateway.socket", skip_all)]
     pub(super) async fn run(mut self) {
+        let _open = OpenSocket::new();
         loop {
             while let Some(effect) = self.session.poll_effect() {
                 match self.carry_out(effect) {
@@ -136,7 +137,10 @@ impl Connection {
     fn handle_message(&mut self, message: Option<Result<Message, axum::Error>>) {
         let now = self.began.elapsed();
         match message {
-            Some(Ok(Message::Text(text))) => self.session.handle_frame(now, Incoming::Text(&text)),
+            Some(Ok(Message::Text(text))) => {
+                measures::received();
+                self.session.handle_frame(now, Incoming::Text(&text));
+            }
             Some(Ok(Message::Binary(_))) => self.session.handle_frame(now, Incoming::Binary),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => self.session.handle_frame(now, Incoming::Alive),
             Some(Ok(Message::Close(_))) | None => self.session.handle_event(Event::Gone),
@@ -217,6 +221,7 @@ impl Connection {
         if self.app.draining.is_cancelled() {
             self.answer_the_rest().await;
         }
+        measures::closed(close.code);
         tracing::debug!(code = close.code, reason = close.reason, "a socket is closed");
         let patience = if close.code == Close::SLOW { CLOSING_SLOW } else { CLOSING };
         let frame = CloseFrame { code: close.code, reason: close.reason.into() };

@@ -1,7 +1,7 @@
 //! What is being written to a client: taken whole from its outbox, written
 //! together, flushed once.
 
-use crate::hub::Outbox;
+use crate::{hub::Outbox, measures};
 use axum::{
     Error,
     extract::ws::{Message, Utf8Bytes, WebSocket},
@@ -15,17 +15,22 @@ pub(super) struct Writing {
     /// A ping; it goes first.
     control: Option<Message>,
     unflushed: bool,
+    /// Frames since the last flush.
+    written: u64,
 }
 
 impl Writing {
     pub(super) fn to(sink: SplitSink<WebSocket, Message>) -> Self {
-        Self { sink, frames: VecDeque::new(), control: None, unflushed: false }
+        Self { sink, frames: VecDeque::new(), control: None, unflushed: false, written: 0 }
     }
 
     /// Takes what waits, once all before it is written: while a client reads slowly, its outbox fills.
     pub(super) fn fill(&mut self, outbox: &Outbox) {
         if self.frames.is_empty() {
             self.frames = outbox.take();
+            if !self.frames.is_empty() {
+                measures::queued(self.frames.len());
+            }
         }
     }
 
@@ -54,10 +59,12 @@ impl Writing {
             self.unflushed = true;
             if self.control.take().is_none() {
                 self.frames.pop_front();
+                self.written += 1;
             }
         }
         self.sink.flush().await?;
         self.unflushed = false;
+        measures::sent(std::mem::take(&mut self.written));
         Ok(())
     }
 

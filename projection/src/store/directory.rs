@@ -1,18 +1,42 @@
 //! Writes `directory`.
 
 use super::{Store, array};
-use crate::directory::Directory;
+use crate::directory::{Change, Directory};
+use events::{
+    Text,
+    event::{Adders, Viewers},
+};
 use sqlx::PgConnection;
 
 const ADD_USERS: &str = "\
     INSERT INTO users (created_at, user_id, username, display_name) \
     SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::text[])";
 
+/// A text that is told and NULL was erased.
+const CHANGE_USERS: &str = "\
+    UPDATE users SET \
+        display_name = CASE WHEN change.named THEN change.display_name ELSE users.display_name END, \
+        about = CASE WHEN change.described THEN coalesce(change.about, '') ELSE users.about END, \
+        last_seen_visible_to = coalesce(change.last_seen_visible_to, users.last_seen_visible_to), \
+        may_add_me = coalesce(change.may_add_me, users.may_add_me) \
+    FROM unnest($1::uuid[], $2::bool[], $3::text[], $4::bool[], $5::text[], $6::text[], $7::text[]) \
+        AS change (user_id, named, display_name, described, about, last_seen_visible_to, may_add_me) \
+    WHERE users.user_id = change.user_id";
+
 impl Store for Directory {
     async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if self.users.is_empty() {
-            return Ok(());
+        if !self.users.is_empty() {
+            self.add(connection).await?;
         }
+        if !self.changes.is_empty() {
+            self.change(connection).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Directory {
+    async fn add(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query(ADD_USERS)
             .bind(array(&self.users, |user| user.created_at))
             .bind(array(&self.users, |user| user.user_id.uuid()))
@@ -21,5 +45,35 @@ impl Store for Directory {
             .execute(connection)
             .await?;
         Ok(())
+    }
+
+    async fn change(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let changes = || self.changes.values();
+        sqlx::query(CHANGE_USERS)
+            .bind(array(self.changes.keys(), |user_id| user_id.uuid()))
+            .bind(array(changes(), |change: &Change| change.display_name.is_some()))
+            .bind(array(changes(), |change: &Change| change.display_name.as_ref().and_then(Text::as_str)))
+            .bind(array(changes(), |change: &Change| change.about.is_some()))
+            .bind(array(changes(), |change: &Change| change.about.as_ref().and_then(Text::as_str)))
+            .bind(array(changes(), |change: &Change| change.last_seen_visible_to.map(viewers)))
+            .bind(array(changes(), |change: &Change| change.may_add_me.map(adders)))
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+fn viewers(viewers: Viewers) -> &'static str {
+    match viewers {
+        Viewers::Everyone => "everyone",
+        Viewers::Contacts => "contacts",
+        Viewers::Nobody => "nobody",
+    }
+}
+
+fn adders(adders: Adders) -> &'static str {
+    match adders {
+        Adders::Everyone => "everyone",
+        Adders::Contacts => "contacts",
     }
 }

@@ -19,22 +19,22 @@ use tokio_tungstenite::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection, whatever is said over it.
-pub(super) struct Client {
-    pub(super) stream: WebSocketStream<TcpStream>,
-    pub(super) vector: Vector,
-    pub(super) welcome: Value,
+pub struct Client {
+    pub stream: WebSocketStream<TcpStream>,
+    pub vector: Vector,
+    pub welcome: Value,
 }
 
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Closed {
-    pub(super) code: u16,
-    pub(super) reason: String,
+pub struct Closed {
+    pub code: u16,
+    pub reason: String,
 }
 
 impl Client {
     /// A connection on which nothing has been said. A small window lets a client seem slow.
-    pub(super) async fn connect(url: &str, window: Option<u32>) -> Self {
+    pub async fn connect(url: &str, window: Option<u32>) -> Self {
         let authority = url.strip_prefix("http://").unwrap();
         let socket = TcpSocket::new_v4().unwrap();
         if let Some(window) = window {
@@ -48,13 +48,13 @@ impl Client {
     }
 
     /// Connects and says hello; the frames that come next may be those that were missed.
-    pub(super) async fn hello(person: &Person, resume: Option<&Vector>) -> Self {
+    pub async fn hello(person: &Person, resume: Option<&Vector>) -> Self {
         let mut client = Self::connect(&person.url, None).await;
         client.greet(person, resume).await;
         client
     }
 
-    pub(super) async fn greet(&mut self, person: &Person, resume: Option<&Vector>) {
+    pub async fn greet(&mut self, person: &Person, resume: Option<&Vector>) {
         let mut hello = json!({ "type": "hello", "token": person.access_token });
         if let Some(resume) = resume {
             hello["resume"] = json!(resume.to_string());
@@ -67,22 +67,22 @@ impl Client {
     }
 
     /// Connects without resuming, and is live.
-    pub(super) async fn live(person: &Person) -> Self {
+    pub async fn live(person: &Person) -> Self {
         let mut client = Self::hello(person, None).await;
         assert_eq!(client.until("live").await, Vec::<Value>::new());
         client
     }
 
-    pub(super) async fn say(&mut self, frame: &Value) {
+    pub async fn say(&mut self, frame: &Value) {
         self.send(Message::text(frame.to_string())).await;
     }
 
-    pub(super) async fn send(&mut self, message: Message) {
+    pub async fn send(&mut self, message: Message) {
         self.stream.send(message).await.unwrap();
     }
 
     /// The next frame, processed: the vector is raised by its position.
-    pub(super) async fn next(&mut self) -> Result<Value, Closed> {
+    pub async fn next(&mut self) -> Result<Value, Closed> {
         let frame = self.next_unprocessed().await?;
         match frame["type"].as_str().unwrap() {
             "live" | "reset" | "pong" => self.vector = vector(&frame),
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// All frames up to the first of a type, that one left out.
-    pub(super) async fn until(&mut self, last: &str) -> Vec<Value> {
+    pub async fn until(&mut self, last: &str) -> Vec<Value> {
         let mut frames = Vec::new();
         loop {
             let frame = self.next().await.unwrap_or_else(|closed| panic!("{closed:?} before {last}"));
@@ -124,20 +124,20 @@ impl Client {
     }
 
     /// The next frame of a type.
-    pub(super) async fn expect(&mut self, expected: &str) -> Value {
+    pub async fn expect(&mut self, expected: &str) -> Value {
         let frame = self.next().await.unwrap_or_else(|closed| panic!("{closed:?} before {expected}"));
         assert_eq!(frame["type"], expected, "{frame}");
         frame
     }
 
     /// Everything that has been sent to this socket by now.
-    pub(super) async fn drain(&mut self) -> Vec<Value> {
+    pub async fn drain(&mut self) -> Vec<Value> {
         self.say(&json!({ "type": "ping" })).await;
         self.until("pong").await
     }
 
     /// How it ends, whatever is said before.
-    pub(super) async fn closed(&mut self) -> Closed {
+    pub async fn closed(&mut self) -> Closed {
         loop {
             if let Err(closed) = self.next().await {
                 return closed;

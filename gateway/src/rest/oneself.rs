@@ -1,0 +1,153 @@
+//! Oneself: what one is called, what others may, and one's password.
+
+use super::users::User;
+use crate::{
+    address::Client,
+    app::App,
+    auth::Caller,
+    json::Json,
+    limits::Account,
+    openapi::{BodyProblem, CallerProblem, LimitProblem},
+    positions::{After, AsOf, At, ask, deadline},
+    problem::{Kind, Problem},
+};
+use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
+use command::accounts::{AccountError, ProfileChange};
+use events::{
+    event::{Adders, Viewers},
+    text::{About, Line},
+};
+use query::{View, directory::Oneself};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A person, as they see themselves.
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
+pub(super) struct Me {
+    #[serde(flatten)]
+    user: User,
+    /// Who may see when one was last there: `everyone`, `contacts` or `nobody`.
+    #[schema(example = "everyone")]
+    last_seen_visible_to: String,
+    /// Who may add one to groups: `everyone` or `contacts`.
+    #[schema(example = "everyone")]
+    may_add_me: String,
+}
+
+/// What is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    /// 1 to 64 characters.
+    #[serde(default)]
+    #[schema(example = "Ada Lovelace")]
+    display_name: Option<String>,
+    /// At most 256 characters.
+    #[serde(default)]
+    #[schema(example = "Enchantress of numbers")]
+    about: Option<String>,
+    /// Who may see when one was last there: `everyone`, `contacts` or `nobody`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "contacts")]
+    last_seen_visible_to: Option<Viewers>,
+    /// Who may add one to groups: `everyone` or `contacts`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "contacts")]
+    may_add_me: Option<Adders>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangePassword {
+    #[schema(format = Password)]
+    current: String,
+    /// 8 to 1,024 bytes; neither common nor little more than the username.
+    #[schema(format = Password)]
+    new: String,
+}
+
+impl From<Oneself> for Me {
+    fn from(oneself: Oneself) -> Self {
+        let Oneself { user, last_seen_visible_to, may_add_me } = oneself;
+        Self { user: user.into(), last_seen_visible_to, may_add_me }
+    }
+}
+
+/// Tells who the caller is.
+#[utoipa::path(get, path = "/v1/me", tag = "accounts", operation_id = "get_me", security(("bearer" = [])),
+    params(After),
+    responses(
+        (status = 200, description = "The caller", body = Me,
+            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+        CallerProblem,
+    ))]
+pub(super) async fn get(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
+    let user_id = caller.user_id();
+    let question = || app.views.oneself(user_id);
+    let mut answer = after.ask(&app, View::Directory, question).await?;
+    if answer.value.is_none() {
+        // Who bears a token has signed up: the view has only to hear of it.
+        let end = app.log.end().await.map_err(|error| Problem::out_of_reach(&error))?;
+        answer = ask(&app, View::Directory, &end, deadline(), question).await?;
+    }
+    let oneself = answer.value.ok_or_else(Problem::not_found)?;
+    Ok((AsOf(answer.as_of), Answer(Me::from(oneself))))
+}
+
+/// Changes what the caller is called, and what others may.
+#[utoipa::path(patch, path = "/v1/me", tag = "accounts", operation_id = "change_me", security(("bearer" = [])),
+    request_body = Change,
+    responses(
+        (status = 200, description = "The caller as they are now", body = Me,
+            headers(("Herald-Position" = String, description = "Where the fact lies"))),
+        CallerProblem, BodyProblem,
+    ))]
+pub(super) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<Change>,
+) -> Result<impl IntoResponse, Problem> {
+    let Change { display_name, about, last_seen_visible_to, may_add_me } = request;
+    let display_name = display_name.map(|name| Line::parse(&name)).transpose();
+    let about = about.map(|about| About::parse(&about)).transpose();
+    let change = ProfileChange {
+        display_name: display_name.map_err(|error| Problem::invalid("display_name", error))?,
+        about: about.map_err(|error| Problem::invalid("about", error))?,
+        last_seen_visible_to,
+        may_add_me,
+    };
+    let position = app.accounts.change_profile(&caller.0, change).await?;
+    let question = || app.views.oneself(caller.user_id());
+    let answer = ask(&app, View::Directory, &position.into(), deadline(), question).await?;
+    let oneself = answer.value.ok_or_else(Problem::not_found)?;
+    Ok((At(position), AsOf(answer.as_of), Answer(Me::from(oneself))))
+}
+
+/// Sets another password, and ends all other sessions.
+#[utoipa::path(post, path = "/v1/me/password", tag = "accounts", operation_id = "change_password",
+    security(("bearer" = [])),
+    request_body = ChangePassword,
+    responses(
+        (status = 204, description = "Set; every other session is ended, everywhere within 1 s",
+            headers(("Herald-Position" = String, description = "Where the fact lies"))),
+        CallerProblem, BodyProblem, LimitProblem,
+    ))]
+pub(super) async fn change_password(
+    State(app): State<App>,
+    caller: Caller,
+    client: Client,
+    Json(request): Json<ChangePassword>,
+) -> Result<impl IntoResponse, Problem> {
+    let ChangePassword { current, new } = request;
+    let counts = app.limits.log_in(client, Account::of(caller.user_id()))?;
+    let changed = app.accounts.change_password(&caller.0, current, new).await;
+    if let Err(AccountError::BadCredentials) = changed {
+        return Err(Problem::new(Kind::BadCredentials, "the current password is another"));
+    }
+    counts.give_back();
+    if let Err(AccountError::WeakPassword(weak)) = changed {
+        return Err(Problem::invalid("new", weak));
+    }
+    Ok((StatusCode::NO_CONTENT, At(changed?), ()))
+}

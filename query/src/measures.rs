@@ -1,0 +1,94 @@
+//! What questions tell of themselves: how long each takes, and how it ends.
+
+use crate::Error;
+use metrics::{Histogram, Unit, describe_histogram, histogram};
+use std::time::Duration;
+
+const ANSWER: &str = "herald_query_duration_seconds";
+
+/// The questions that there are, one for each statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    AsOf,
+    FindKey,
+    History,
+    Members,
+    Memberships,
+    Message,
+    Oneself,
+    Receipts,
+    Thread,
+    Threads,
+    UserByUsername,
+    Users,
+}
+
+pub(crate) struct Measures {
+    answered: Vec<Histogram>,
+    failed: Vec<Histogram>,
+}
+
+impl Question {
+    /// In the order of the variants.
+    const ALL: [Self; 12] = [
+        Self::AsOf,
+        Self::FindKey,
+        Self::History,
+        Self::Members,
+        Self::Memberships,
+        Self::Message,
+        Self::Oneself,
+        Self::Receipts,
+        Self::Thread,
+        Self::Threads,
+        Self::UserByUsername,
+        Self::Users,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::AsOf => "as_of",
+            Self::FindKey => "find_key",
+            Self::History => "history",
+            Self::Members => "members",
+            Self::Memberships => "memberships",
+            Self::Message => "message",
+            Self::Oneself => "oneself",
+            Self::Receipts => "receipts",
+            Self::Thread => "thread",
+            Self::Threads => "threads",
+            Self::UserByUsername => "user_by_username",
+            Self::Users => "users",
+        }
+    }
+}
+
+impl Measures {
+    pub(crate) fn new() -> Self {
+        describe_histogram!(
+            ANSWER,
+            Unit::Seconds,
+            "Questions to a view, by statement, waiting for a connection included."
+        );
+        let of = |outcome| {
+            let each = |question: Question| histogram!(ANSWER, "query" => question.name(), "outcome" => outcome);
+            Question::ALL.map(each).into()
+        };
+        Self { answered: of("answered"), failed: of("failed") }
+    }
+
+    pub(crate) fn asked<T>(&self, question: Question, outcome: &Result<T, Error>, took: Duration) {
+        let histograms = if outcome.is_ok() { &self.answered } else { &self.failed };
+        histograms[question as usize].record(took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Question;
+
+    #[test]
+    fn each_question_is_where_it_is_looked_up() {
+        assert!(Question::ALL.iter().enumerate().all(|(index, question)| *question as usize == index));
+    }
+}

@@ -1,0 +1,63 @@
+//! What the bench is asked to do, each bounded: a run ends, and fits into memory.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// The fewest bytes that hold a moment and a count.
+pub(super) const SMALLEST_BODY: u16 = 20;
+
+/// Moves messages through herald, measures, and checks that every one arrived.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// A running herald to load, `http://127.0.0.1:8080`; without it, one is started and stopped again.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The NATS of the running herald: needed for the views' latency and the size of the log.
+    #[arg(long, value_name = "URL", requires = "url")]
+    pub nats_url: Option<String>,
+    /// The Postgres of the running herald: needed for the size of the views.
+    #[arg(long, value_name = "URL", requires = "url")]
+    pub database_url: Option<String>,
+    /// The process of the running herald, whose CPU time and memory are told.
+    #[arg(long, value_name = "PID", requires = "url")]
+    pub herald_pid: Option<u32>,
+    /// The process of its nats-server.
+    #[arg(long, value_name = "PID", requires = "url")]
+    pub nats_pid: Option<u32>,
+    /// The process of its Postgres.
+    #[arg(long, value_name = "PID", requires = "url")]
+    pub postgres_pid: Option<u32>,
+    /// Lets the load go to another machine.
+    #[arg(long, requires = "url")]
+    pub anywhere: bool,
+    /// Where a herald that is started keeps its data, which then stays; else it is temporary.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "url")]
+    pub keep: Option<PathBuf>,
+    /// The people, two in a conversation, both writing.
+    #[arg(long, default_value_t = 200, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    pub users: u32,
+    /// Keeps the people of a run, and the tokens that they log in with, for the next one on the same herald: their sign-up costs more than the load.
+    #[arg(long, value_name = "FILE")]
+    pub people: Option<PathBuf>,
+    /// How many messages each person has under way: sent, and not both acknowledged and told.
+    #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub window: u32,
+    /// Messages a second over all people, sent on time whatever becomes of them; replaces the window.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    pub rate: Option<u32>,
+    /// The bytes of a message's text.
+    #[arg(long, default_value_t = 100, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(i64::from(SMALLEST_BODY)..=4_096))]
+    pub body: u16,
+    /// How long is measured.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=200))]
+    pub seconds: u64,
+    /// How long the load runs before.
+    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=30))]
+    pub warm_up: u64,
+    /// Leaves out what the servers do bare.
+    #[arg(long)]
+    pub no_floors: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}

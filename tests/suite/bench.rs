@@ -1,0 +1,139 @@
+//! The bench against a herald that is there, and with one of its own.
+
+use crate::{
+    harness::{self, Herald},
+    people::Person,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::{path::Path, process::Stdio, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    time::timeout,
+};
+
+const PATIENCE: Duration = Duration::from_mins(3);
+const SHORT: [&str; 8] = ["bench", "--json", "--seconds", "1", "--warm-up", "0", "--log", "warn"];
+
+/// How a bench ended: its exit code, and what it told.
+async fn bench(arguments: &[&str]) -> (Option<i32>, Value) {
+    let mut command = Command::new(harness::program());
+    let output = command.args(SHORT).args(arguments).kill_on_drop(true).output();
+    let output = timeout(PATIENCE, output).await.unwrap().unwrap();
+    let told = serde_json::from_slice(&output.stdout);
+    (output.status.code(), told.unwrap_or_else(|_| json!(String::from_utf8_lossy(&output.stderr))))
+}
+
+#[tokio::test]
+async fn what_it_moves_through_a_running_herald_is_checked() {
+    let herald = Herald::start().await;
+    let (code, report) = bench(&["--url", &herald.url, "--users", "4", "--no-floors", "--body", "30"]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    let total = &report["total"];
+    assert!(total["sent"].as_u64().unwrap() > 4 * 16, "{report:#}");
+    for moved in ["acknowledged", "delivered"] {
+        assert_eq!(total[moved], total["sent"], "{report:#}");
+    }
+    assert_eq!(report["check"]["messages"], total["sent"], "{report:#}");
+    assert_eq!(report["total"]["projected"], Value::Null, "without NATS the views are not watched");
+    assert_eq!(report["floors"], Value::Null);
+    herald.stop().await;
+}
+
+#[tokio::test]
+async fn at_a_rate_it_sends_that_many() {
+    let herald = Herald::start().await;
+    let (code, report) = bench(&["--url", &herald.url, "--users", "4", "--no-floors", "--rate", "60"]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    let sent = report["total"]["sent"].as_u64().unwrap();
+    assert!((30..=80).contains(&sent), "{report:#}");
+    assert!(report["latency_ms"]["delivery"]["p50"].as_f64().unwrap() > 0.0, "{report:#}");
+    herald.stop().await;
+}
+
+#[tokio::test]
+async fn with_a_herald_of_its_own_it_measures_everything_and_leaves_nothing() {
+    let (code, report) = bench(&["--durability", "unsynced", "--users", "4"]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["total"]["projected"], report["total"]["acknowledged"], "{report:#}");
+    for (part, figure) in [
+        ("cpu", "servers_per_1000"),
+        ("cpu", "share_of_bench"),
+        ("memory_mib", "herald"),
+        ("memory_mib", "postgres"),
+        ("bytes_per_message", "log_stream"),
+        ("bytes_per_message", "log_files"),
+        ("bytes_per_message", "views"),
+        ("of_floor", "append"),
+        ("of_floor", "project"),
+    ] {
+        assert!(report[part][figure].as_f64().unwrap() > 0.0, "{part}.{figure}: {report:#}");
+    }
+    assert!(report["latency_ms"]["view"]["p50"].as_f64().unwrap() > 0.0, "{report:#}");
+}
+
+#[tokio::test]
+async fn people_are_used_again_and_a_message_of_somebody_elses_fails_the_check() {
+    let herald = Herald::start().await;
+    let folder = harness::folder("bench-people");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("people.json");
+    let (ada, bob) = (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
+    let kept = json!({ "url": herald.url, "refresh_tokens": [ada.refresh_token, bob.refresh_token] });
+    std::fs::write(&file, kept.to_string()).unwrap();
+    let arguments = ["--url", &herald.url, "--no-floors", "--people", file.to_str().unwrap(), "--users", "2"];
+
+    let (code, report) = bench(&arguments).await;
+    assert_eq!((code, &report["sign_ups"]["count"]), (Some(0), &json!(0)), "{report:#}");
+    let (code, report) = bench(&arguments).await;
+    assert_eq!(code, Some(0), "with the tokens that the first run kept: {report:#}");
+
+    let last = async || ada.get("/v1/threads").await.body["threads"][0]["last_number"].as_u64().unwrap();
+    let before = last().await;
+    let intrude = async {
+        while last().await == before {}
+        let answer = ada.write(&bob, "something else, long enough for a stamp").await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    };
+    let ((code, report), ()) = tokio::join!(bench(&arguments), intrude);
+    assert_eq!(code, Some(1), "{report:#}");
+    assert_eq!(report["check"]["passed"], false, "{report:#}");
+    assert!(report["check"]["faults"].to_string().contains("did not write"), "{report:#}");
+    herald.stop().await;
+}
+
+#[tokio::test]
+async fn another_machine_is_not_loaded_unasked() {
+    let (code, said) = bench(&["--url", "http://192.0.2.1:8080"]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.as_str().unwrap().contains("--anywhere"), "{said}");
+}
+
+#[tokio::test]
+async fn an_interrupt_stops_it_and_what_it_started() {
+    let mut child = Command::new(harness::program())
+        .args(["bench", "--durability", "unsynced", "--users", "4"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let started = async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect("it says that herald is started");
+            if line.contains("herald is started for the bench") {
+                let line: Value = serde_json::from_str(&line).unwrap();
+                return line["fields"]["process"].as_u64().or(line["process"].as_u64()).unwrap();
+            }
+        }
+    };
+    let herald = timeout(PATIENCE, started).await.unwrap();
+    let id = child.id().unwrap();
+    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), Signal::INT).unwrap();
+    let status = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(!Path::new(&format!("/proc/{herald}")).exists(), "herald lives on");
+    assert!(!std::env::temp_dir().join(format!("herald-bench-{id}")).exists(), "its data lie on");
+}

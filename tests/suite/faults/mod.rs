@@ -1,0 +1,14 @@
+//! Faults: a deployment of real processes, hurt by a schedule that a seed
+//! decides, under load. A run that fails tells its seed and what happened:
+//! `HERALD_SEED=… cargo test --test suite faults::` runs it again.
+
+mod check;
+mod keys;
+mod ledger;
+mod load;
+mod long;
+mod races;
+mod rig;
+mod runs;
+mod story;
+mod watcher;
