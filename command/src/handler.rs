@@ -67,7 +67,7 @@ impl<A: Aggregate> Handler<A> {
     ///
     /// # Errors
     /// See [`HandleError`].
-    #[tracing::instrument(name = "command.handle", skip_all, fields(aggregate = %id))]
+    #[tracing::instrument(level = "debug", name = "command.handle", skip_all, fields(aggregate = %id))]
     pub async fn handle<T>(
         &self,
         id: Id,

@@ -80,10 +80,6 @@ impl Draft {
         })
     }
 
-    pub(crate) fn has_texts(&self) -> bool {
-        !self.event.clone().texts_mut().is_empty()
-    }
-
     pub fn into_envelope(self, position: Position, trace: Option<Trace>) -> Envelope {
         let Self { aggregate, id, by, at, event } = self;
         Envelope { position, aggregate, id, by, at, trace, event }

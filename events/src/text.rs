@@ -90,7 +90,8 @@ impl Body {
     /// # Errors
     /// When the text is empty, too long, or holds a control character.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        let text: String = text.nfc().collect();
+        // ASCII is composed as it is.
+        let text: String = if text.is_ascii() { text.to_owned() } else { text.nfc().collect() };
         if text.is_empty() {
             return Err(InvalidText::Empty);
         }

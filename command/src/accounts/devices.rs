@@ -27,7 +27,10 @@ impl Accounts {
         let now = self.0.clock.now();
         let token = self.0.sessions.parse(refresh_token).ok_or(AccountError::InvalidRefreshToken)?;
         let (user_id, session_id) = (token.user_id, token.session_id);
-        if !self.is_admitted(user_id, session_id, now).await? {
+        // The fact decides, not the record: a session that ended refreshes nothing. It is asked before the token is
+        // spent, so that whoever gets no answer still holds a good one.
+        let (_, open) = self.0.users.look(Aggregate::User(user_id), |user| user.has_open(session_id)).await?;
+        if !open || !self.is_admitted(user_id, session_id, now).await? {
             return Err(AccountError::InvalidRefreshToken);
         }
         let successor = match self.0.sessions.refresh(&token, now).await? {
@@ -39,11 +42,6 @@ impl Accounts {
             }
             Refreshed::Unknown => return Err(AccountError::InvalidRefreshToken),
         };
-        // The fact decides, not the record: a session that ended refreshes nothing.
-        let (_, open) = self.0.users.look(Aggregate::User(user_id), |user| user.has_open(session_id)).await?;
-        if !open {
-            return Err(AccountError::InvalidRefreshToken);
-        }
         Ok(self.0.issuer.issue(user_id, session_id, successor, now))
     }
 

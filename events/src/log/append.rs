@@ -55,8 +55,8 @@ impl EventLog {
     /// Offers the same bytes until their outcome is known.
     async fn offer(&self, draft: &Draft, expected: Option<u64>) -> Result<Position, AppendError> {
         let key = match draft.by {
-            Some(author) if draft.has_texts() => self.keyring().get(author).await?,
-            Some(_) | None => None,
+            Some(author) => self.keyring().get(author).await?,
+            None => None,
         };
         let payload = draft.encode(key.as_ref(), Trace::current()).map_err(LogError::Unstorable)?;
         let payload = bytes::Bytes::from(payload);
