@@ -16,7 +16,7 @@ use crate::{
     },
     timeline::Timeline,
 };
-use events::{EventLog, Partition, Trace, Vector};
+use events::{EventLog, Trace, Vector};
 use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, migrate::MigrateDatabase, postgres::PgConnectOptions};
 use std::{pin::pin, time::Duration};
 use tokio::{
@@ -59,12 +59,6 @@ pub struct Applied(watch::Receiver<Vector>);
 impl Applied {
     pub fn vector(&self) -> Vector {
         self.0.borrow().clone()
-    }
-
-    /// How many events each partition is behind that end of the log.
-    pub fn lag(&self, end: &Vector) -> Vec<(Partition, u64)> {
-        let applied = self.0.borrow();
-        end.iter().map(|last| (last.partition, last.sequence.saturating_sub(applied.get(last.partition)))).collect()
     }
 
     /// Waits until the view has applied that much; for ever where its runner has ended.

@@ -157,6 +157,19 @@ async fn a_snapshot_is_kept_every_64_events_and_a_fresh_node_goes_on_from_it() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_far_behind_goes_on_from_the_newest_snapshot() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob) = (sign_up(&a).await, sign_up(&a).await);
+    assert_eq!(b.threads.send(send(bob, To::Peer(ada), "first")).await.unwrap().number, 1);
+    let mut last = 1;
+    for _ in 0..300 {
+        last = a.threads.send(send(ada, To::Peer(bob), "more")).await.unwrap().number;
+    }
+    assert_eq!(b.threads.send(send(bob, To::Peer(ada), "late")).await.unwrap().number, last + 1);
+}
+
+#[tokio::test]
 async fn receipts_of_one_window_are_one_fact() {
     let deployment = Deployment::new().await;
     let a = node(&deployment.log_options).await;

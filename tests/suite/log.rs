@@ -6,7 +6,7 @@ use events::{
     envelope::Draft,
     log::{AppendError, Durability, History, OpenError, Options},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 fn user(ids: &Ids) -> UserId {
@@ -169,6 +169,28 @@ async fn what_was_on_its_way_when_a_connection_broke_comes_although_nothing_foll
         sequences.extend(subscription.next_batch(9).await.iter().map(|envelope| envelope.position.sequence));
     }
     assert_eq!(sequences, (2..=last).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stops_the_tail_behind_what_came_before_it_and_the_node_knows() {
+    let deployment = Deployment::new().await;
+    let (ada, keyless) = (author(&deployment.log).await, author(&deployment.log).await);
+    let keys = deployment.log.partitioned_bucket("KEYS", Duration::ZERO).await.unwrap();
+    keys.of(deployment.log.names().partition(keyless.uuid())).purge(&keyless.to_string()).await.unwrap();
+    let reading = EventLog::open(&deployment.log_options, &Ids::random()).await.unwrap();
+    let thread = thread();
+    let mut subscription = reading.subscribe(deployment.log.names().partition(thread.uuid()), 0);
+    while reading.heard().iter().next().is_none() {
+        // The node's tail begins where the log ends when it is first asked.
+        reading.end().await.unwrap();
+    }
+    let good = deployment.log.append(&message(thread, ada, 1), Some(0)).await.unwrap();
+    deployment.log.append(&message(thread, keyless, 2), Some(good.sequence)).await.unwrap();
+    assert_eq!(subscription.next_batch(9).await[0].position, good);
+    while reading.silent_for() < Duration::from_secs(5) {
+        // The connection is sound all the while.
+        reading.end().await.unwrap();
+    }
 }
 
 #[tokio::test]

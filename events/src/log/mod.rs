@@ -72,10 +72,6 @@ impl EventLog {
         self.0.epoch
     }
 
-    pub fn durability(&self) -> Durability {
-        self.0.durability
-    }
-
     /// The last sequence of every partition.
     ///
     /// # Errors

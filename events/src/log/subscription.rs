@@ -120,10 +120,6 @@ impl Subscription {
         self.received.drain(..count).collect()
     }
 
-    pub fn partition(&self) -> Partition {
-        self.partition
-    }
-
     async fn receive(&mut self, max: usize) {
         if self.tail.is_none() {
             self.tail = self.shared.join(self.last);
