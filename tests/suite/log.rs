@@ -187,6 +187,9 @@ async fn an_event_that_cannot_be_read_stops_the_tail_behind_what_came_before_it_
     let good = deployment.log.append(&message(thread, ada, 1), Some(0)).await.unwrap();
     deployment.log.append(&message(thread, keyless, 2), Some(good.sequence)).await.unwrap();
     assert_eq!(subscription.next_batch(9).await[0].position, good);
+    // One that comes later has both before it at once.
+    let late = EventLog::open(&deployment.log_options, &Ids::random()).await.unwrap();
+    assert_eq!(late.subscribe(good.partition, 0).next_batch(9).await[0].position, good);
     while reading.silent_for() < Duration::from_secs(5) {
         // The connection is sound all the while.
         reading.end().await.unwrap();

@@ -51,11 +51,10 @@ impl EventLog {
         let keys = self.keys(authors).await?;
         let mut envelopes = Vec::with_capacity(sealed.len());
         for (position, author, envelope) in sealed {
-            let key = author.and_then(|author| keys.get(&author)).and_then(Option::as_ref);
-            match envelope.unseal(key) {
+            match unseal(position, author, envelope, &keys) {
                 Ok(envelope) => envelopes.push(Arc::new(envelope)),
-                Err(source) => {
-                    unreadable = Some(LogError::Unreadable { position, source });
+                Err(error) => {
+                    unreadable = Some(error);
                     break;
                 }
             }
@@ -76,9 +75,29 @@ impl EventLog {
         Ok((*position, author, envelope))
     }
 
-    async fn keys(&self, authors: HashSet<UserId>) -> Result<HashMap<UserId, Option<AuthorKey>>, LogError> {
-        let found =
-            authors.into_iter().map(async |author| Ok::<_, LogError>((author, self.keyring().get(author).await?)));
-        Ok(try_join_all(found).await?.into_iter().collect())
+    /// The keys that there are or were. That one is missing fails the events it seals and no other.
+    async fn keys(&self, authors: HashSet<UserId>) -> Result<Keys, LogError> {
+        let found = authors.into_iter().map(async |author| match self.keyring().get(author).await {
+            Ok(key) => Ok(Some((author, key))),
+            Err(LogError::KeyMissing(_)) => Ok(None),
+            Err(error) => Err(error),
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
+}
+
+/// The authors' keys: `None` where one was destroyed.
+type Keys = HashMap<UserId, Option<AuthorKey>>;
+
+fn unseal(
+    position: Position,
+    author: Option<UserId>,
+    envelope: SealedEnvelope,
+    keys: &Keys,
+) -> Result<Envelope, LogError> {
+    let key = match author {
+        Some(author) => keys.get(&author).ok_or(LogError::KeyMissing(author))?.as_ref(),
+        None => None,
+    };
+    envelope.unseal(key).map_err(|source| LogError::Unreadable { position, source })
 }
