@@ -25,6 +25,7 @@ fn send(number: u64) -> Command {
         body: Text::new(&body),
         reply_to: None,
         opens: None,
+        mentions: Vec::new(),
         absent_as_of: None,
     })
 }

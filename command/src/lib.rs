@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod decider;
 pub mod handler;
+pub mod people;
 pub mod policy;
 pub mod receipts;
 #[cfg(test)]
@@ -17,4 +18,5 @@ pub mod user;
 
 pub use accounts::Accounts;
 pub use decider::{Decider, Fact};
+pub use people::People;
 pub use threads::Threads;

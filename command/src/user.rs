@@ -4,13 +4,18 @@
 
 use crate::decider::{Aggregate, Decider, Fact};
 use events::{
-    Event, SessionId, Text, UserEvent,
+    Event, SessionId, Text, ThreadId, Timestamp, UserEvent, UserId,
     event::{Adders, Viewers},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One more log-in ends the oldest session.
 pub const MAX_SESSIONS: usize = 64;
+/// The contacts of one person.
+pub const MAX_CONTACTS: usize = 5_000;
+/// The threads that one person has muted, archived or pinned.
+pub const MAX_KEPT_THREADS: usize = 10_000;
 
 /// Who somebody is to the rules.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +27,26 @@ pub struct User {
     sessions: Vec<SessionId>,
     last_seen_visible_to: Viewers,
     may_add_me: Adders,
+    /// Contacts, and whether they have an alias.
+    contacts: BTreeMap<UserId, bool>,
+    /// Threads that are not kept as all are at first.
+    threads: BTreeMap<ThreadId, Kept>,
+}
+
+/// How a thread is shown to somebody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    muted_until: Option<Timestamp>,
+    archived: bool,
+    pinned: bool,
+}
+
+/// What is to change of how a thread is shown; `muted_until: Some(None)` ends a muting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    pub muted_until: Option<Option<Timestamp>>,
+    pub archived: Option<bool>,
+    pub pinned: Option<bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +70,17 @@ pub enum Command {
         keeps: SessionId,
     },
     ChangeProfile(Profile),
+    SaveContact {
+        user_id: UserId,
+        alias: Option<Text>,
+    },
+    RemoveContact {
+        user_id: UserId,
+    },
+    KeepThread {
+        thread_id: ThreadId,
+        keep: Keep,
+    },
 }
 
 /// What a person changes of how others meet them.
@@ -62,6 +98,8 @@ pub enum Rejection {
     Unknown,
     #[error("the password was changed since it was verified")]
     PasswordChanged,
+    #[error("that is more than anybody may keep")]
+    TooMany,
 }
 
 impl User {
@@ -76,6 +114,40 @@ impl User {
     /// The open sessions, oldest first.
     pub fn sessions(&self) -> &[SessionId] {
         &self.sessions
+    }
+
+    /// Whether this person lets somebody add them to groups.
+    pub fn may_be_added_by(&self, adder: UserId) -> bool {
+        match self.may_add_me {
+            Adders::Everyone => true,
+            Adders::Contacts => self.contacts.contains_key(&adder),
+        }
+    }
+
+    fn save_contact(&self, user_id: UserId, alias: Option<&Text>) -> Result<Option<UserEvent>, Rejection> {
+        match (self.contacts.get(&user_id), alias) {
+            // An alias is not kept here: what may be the same is told again.
+            (Some(false), None) => Ok(None),
+            (None, _) if self.contacts.len() >= MAX_CONTACTS => Err(Rejection::TooMany),
+            (Some(_) | None, _) => Ok(Some(UserEvent::ContactSaved { user_id, alias: alias.cloned() })),
+        }
+    }
+
+    fn keep_thread(&self, thread_id: ThreadId, keep: Keep) -> Result<Option<UserEvent>, Rejection> {
+        let before = self.threads.get(&thread_id).copied();
+        let kept = before.unwrap_or_default();
+        let Kept { muted_until, archived, pinned } = Kept {
+            muted_until: keep.muted_until.unwrap_or(kept.muted_until),
+            archived: keep.archived.unwrap_or(kept.archived),
+            pinned: keep.pinned.unwrap_or(kept.pinned),
+        };
+        if kept == (Kept { muted_until, archived, pinned }) {
+            return Ok(None);
+        }
+        if before.is_none() && self.threads.len() >= MAX_KEPT_THREADS {
+            return Err(Rejection::TooMany);
+        }
+        Ok(Some(UserEvent::ThreadSettingsChanged { thread_id, muted_until, archived, pinned }))
     }
 
     fn change_profile(&self, change: &Profile) -> Option<UserEvent> {
@@ -98,7 +170,10 @@ pub fn ended(event: &UserEvent) -> &[SessionId] {
         UserEvent::PasswordChanged { ends, .. } => ends,
         UserEvent::SessionOpened { replaces: None, .. }
         | UserEvent::SignedUp { .. }
-        | UserEvent::ProfileChanged { .. } => &[],
+        | UserEvent::ProfileChanged { .. }
+        | UserEvent::ContactSaved { .. }
+        | UserEvent::ContactRemoved { .. }
+        | UserEvent::ThreadSettingsChanged { .. } => &[],
     }
 }
 
@@ -129,6 +204,11 @@ impl Decider for User {
                 Ok(Some(UserEvent::PasswordChanged { epoch: *epoch, ends }))
             }
             Command::ChangeProfile(change) => Ok(self.change_profile(change)),
+            Command::SaveContact { user_id, alias } => self.save_contact(*user_id, alias.as_ref()),
+            Command::RemoveContact { user_id } => {
+                Ok(self.contacts.contains_key(user_id).then_some(UserEvent::ContactRemoved { user_id: *user_id }))
+            }
+            Command::KeepThread { thread_id, keep } => self.keep_thread(*thread_id, *keep),
         }
     }
 
@@ -144,12 +224,22 @@ impl Decider for User {
                 self.last_seen_visible_to = last_seen_visible_to.unwrap_or(self.last_seen_visible_to);
                 self.may_add_me = may_add_me.unwrap_or(self.may_add_me);
             }
+            UserEvent::ContactSaved { user_id, alias } => _ = self.contacts.insert(*user_id, alias.is_some()),
+            UserEvent::ContactRemoved { user_id } => _ = self.contacts.remove(user_id),
+            UserEvent::ThreadSettingsChanged { thread_id, muted_until, archived, pinned } => {
+                let kept = Kept { muted_until: *muted_until, archived: *archived, pinned: *pinned };
+                if kept == Kept::default() {
+                    self.threads.remove(thread_id);
+                } else {
+                    self.threads.insert(*thread_id, kept);
+                }
+            }
         }
     }
 }
 
 impl Aggregate for User {
-    const SHAPE: &'static str = "user.2";
+    const SHAPE: &'static str = "user.3";
 
     fn own(event: &Event) -> Option<&UserEvent> {
         match event {
@@ -159,7 +249,7 @@ impl Aggregate for User {
     }
 
     fn weight(&self) -> usize {
-        64 + self.sessions.len() * 16
+        128 + self.sessions.len() * 16 + self.contacts.len() * 32 + self.threads.len() * 64
     }
 }
 

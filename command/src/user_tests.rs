@@ -1,7 +1,8 @@
-use super::{Command, MAX_SESSIONS, Profile, Rejection, User};
+use super::{Command, Keep, MAX_CONTACTS, MAX_SESSIONS, Profile, Rejection, User};
 use crate::{decider::Decider, spec::given};
 use events::{
-    SessionId, Text, UserEvent, UserId,
+    SessionId, Text, ThreadId, UserEvent, UserId,
+    clock::millis,
     event::{Adders, Viewers},
 };
 use uuid::Uuid;
@@ -125,13 +126,106 @@ fn a_profile_tells_what_changes_and_nothing_else() {
 
 #[test]
 fn the_state_keeps_the_shape_that_its_name_stands_for() {
-    let ada = given::<User>([signed_up(), (ADA, opened(1, None))]);
+    let bob = UserId::from_uuid(Uuid::from_u128(11));
+    let ada = given::<User>([
+        signed_up(),
+        (ADA, opened(1, None)),
+        (ADA, UserEvent::ContactSaved { user_id: bob, alias: None }),
+        (
+            ADA,
+            UserEvent::ThreadSettingsChanged {
+                thread_id: ThreadId::from_uuid(Uuid::from_u128(20)),
+                muted_until: Some(millis(5)),
+                archived: true,
+                pinned: false,
+            },
+        ),
+    ]);
     let kept = serde_json::to_string(&ada.state).unwrap();
     let shape = concat!(
         r#"{"signed_up":true,"epoch":0,"sessions":["00000000-0000-0000-0000-000000000001"],"#,
-        r#""last_seen_visible_to":"everyone","may_add_me":"everyone"}"#
+        r#""last_seen_visible_to":"everyone","may_add_me":"everyone","#,
+        r#""contacts":{"00000000-0000-0000-0000-00000000000b":false},"threads":{"#,
+        r#""00000000-0000-0000-0000-000000000014":{"muted_until":"1970-01-01T00:00:00.005Z","archived":true,"pinned":false}}}"#
     );
     assert_eq!(kept, shape);
     assert_eq!(serde_json::from_str::<User>(&kept).unwrap(), ada.state);
     assert!(ada.state.decide(&open(1)).unwrap().is_none());
+}
+
+#[test]
+fn a_contact_is_saved_and_removed_once_and_an_alias_is_told_again() {
+    let bob = UserId::from_uuid(Uuid::from_u128(11));
+    let save = |alias: Option<&str>| Command::SaveContact { user_id: bob, alias: alias.map(Text::new) };
+    let saved = |alias: Option<&str>| UserEvent::ContactSaved { user_id: bob, alias: alias.map(Text::new) };
+    let remove = Command::RemoveContact { user_id: bob };
+    given::<User>([signed_up()])
+        .when(&save(None))
+        .then(ADA, saved(None))
+        .when(&save(None))
+        .then_nothing()
+        .when(&save(Some("Bobby")))
+        .then(ADA, saved(Some("Bobby")))
+        .when(&save(Some("Bobby")))
+        .then(ADA, saved(Some("Bobby")))
+        .when(&save(None))
+        .then(ADA, saved(None))
+        .when(&remove)
+        .then(ADA, UserEvent::ContactRemoved { user_id: bob })
+        .when(&remove)
+        .then_nothing();
+    given::<User>([]).when(&save(None)).then_rejected(Rejection::Unknown);
+}
+
+#[test]
+fn contacts_are_bounded() {
+    let contact = |n: usize| UserId::from_uuid(Uuid::from_u128(100 + n as u128));
+    let saved = (0..MAX_CONTACTS).map(|n| (ADA, UserEvent::ContactSaved { user_id: contact(n), alias: None }));
+    let full = given::<User>([signed_up()].into_iter().chain(saved));
+    let save = |n| Command::SaveContact { user_id: contact(n), alias: Some(Text::new("x")) };
+    full.when(&save(MAX_CONTACTS))
+        .then_rejected(Rejection::TooMany)
+        .when(&save(0))
+        .then(ADA, UserEvent::ContactSaved { user_id: contact(0), alias: Some(Text::new("x")) });
+}
+
+#[test]
+fn who_wants_to_be_added_by_contacts_is_added_by_nobody_else() {
+    let bob = UserId::from_uuid(Uuid::from_u128(11));
+    let profile = UserEvent::ProfileChanged {
+        display_name: None,
+        about: None,
+        last_seen_visible_to: None,
+        may_add_me: Some(Adders::Contacts),
+    };
+    assert!(given::<User>([signed_up()]).state.may_be_added_by(bob));
+    let mut shy = given::<User>([signed_up(), (ADA, profile)]);
+    assert!(!shy.state.may_be_added_by(bob));
+    shy.happens(ADA, &UserEvent::ContactSaved { user_id: bob, alias: None });
+    assert!(shy.state.may_be_added_by(bob));
+}
+
+#[test]
+fn a_thread_is_kept_as_it_was_but_for_what_is_changed() {
+    let thread_id = ThreadId::from_uuid(Uuid::from_u128(20));
+    let keep = |keep| Command::KeepThread { thread_id, keep };
+    let told =
+        |muted_until, archived, pinned| UserEvent::ThreadSettingsChanged { thread_id, muted_until, archived, pinned };
+    let mute = Keep { muted_until: Some(Some(millis(5))), ..Keep::default() };
+    let unmute = Keep { muted_until: Some(None), ..Keep::default() };
+    let archive = |archived| Keep { archived: Some(archived), ..Keep::default() };
+    let kept = given::<User>([signed_up()])
+        .when(&keep(Keep::default()))
+        .then_nothing()
+        .when(&keep(mute))
+        .then(ADA, told(Some(millis(5)), false, false))
+        .when(&keep(archive(true)))
+        .then(ADA, told(Some(millis(5)), true, false))
+        .when(&keep(archive(true)))
+        .then_nothing()
+        .when(&keep(unmute))
+        .then(ADA, told(None, true, false))
+        .when(&keep(archive(false)))
+        .then(ADA, told(None, false, false));
+    assert_eq!(kept.state, given::<User>([signed_up()]).state);
 }

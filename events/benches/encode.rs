@@ -11,8 +11,14 @@ use uuid::Uuid;
 fn message(length: usize) -> Draft {
     let id = Uuid::from_u128(7);
     let body = Text::new(&"x".repeat(length));
-    let event =
-        ThreadEvent::MessageSent { number: 1, key: MessageKey::from_uuid(id), body, reply_to: None, opens: None };
+    let event = ThreadEvent::MessageSent {
+        number: 1,
+        key: MessageKey::from_uuid(id),
+        body,
+        reply_to: None,
+        opens: None,
+        mentions: vec![],
+    };
     Draft {
         aggregate: Aggregate::Thread(ThreadId::from_uuid(id)),
         id: EventId::from_uuid(id),

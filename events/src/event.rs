@@ -2,7 +2,7 @@
 //! was ever written decodes for ever. A changed shape is a new variant with the
 //! next number in its tag, and a golden sample beside the old ones.
 
-use crate::{MessageKey, SessionId, Text, ThreadId, UserId};
+use crate::{Emoji, MessageKey, SessionId, Text, ThreadId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A message's number in its thread: 1, 2, 3 … without gaps.
@@ -48,6 +48,25 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         may_add_me: Option<Adders>,
     },
+    /// Somebody is a contact, under that alias or none.
+    #[serde(rename = "contact_saved.1")]
+    ContactSaved {
+        user_id: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alias: Option<Text>,
+    },
+    #[serde(rename = "contact_removed.1")]
+    ContactRemoved { user_id: UserId },
+    /// How the person keeps a thread, all of it.
+    #[serde(rename = "thread_settings_changed.1")]
+    ThreadSettingsChanged {
+        thread_id: ThreadId,
+        /// Milliseconds since 1970.
+        #[serde(default, with = "chrono::serde::ts_milliseconds_option", skip_serializing_if = "Option::is_none")]
+        muted_until: Option<Timestamp>,
+        archived: bool,
+        pinned: bool,
+    },
 }
 
 /// Who may see when somebody was last there.
@@ -69,7 +88,17 @@ pub enum Adders {
     Contacts,
 }
 
-/// What happens in a thread.
+/// What a member may in a group, rising.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    #[default]
+    Member,
+    Admin,
+    Owner,
+}
+
+/// What happens in a thread. The actor is a member, except where one blocks the other before their thread is open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum ThreadEvent {
@@ -86,7 +115,44 @@ pub enum ThreadEvent {
         reply_to: Option<Number>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opens: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mentions: Vec<UserId>,
     },
+    /// The actor replaced the text of a message of theirs, and with it whom it mentions.
+    #[serde(rename = "message_edited.1")]
+    MessageEdited {
+        number: Number,
+        body: Text,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mentions: Vec<UserId>,
+    },
+    /// For good: whatever is edited later, or reacted, counts for nothing.
+    #[serde(rename = "message_deleted.1")]
+    MessageDeleted { number: Number },
+    #[serde(rename = "reaction_added.1")]
+    ReactionAdded { number: Number, emoji: Emoji },
+    #[serde(rename = "reaction_removed.1")]
+    ReactionRemoved { number: Number, emoji: Emoji },
+    /// The actor owns a new group; `members` are the others.
+    #[serde(rename = "group_created.1")]
+    GroupCreated { title: Text, members: Vec<UserId> },
+    /// `number`, here and below: the message that it follows.
+    #[serde(rename = "renamed.1")]
+    Renamed { title: Text, number: Number },
+    #[serde(rename = "member_added.1")]
+    MemberAdded { user_id: UserId, role: Role, number: Number },
+    #[serde(rename = "member_removed.1")]
+    MemberRemoved { user_id: UserId, number: Number },
+    /// The actor is no member any more.
+    #[serde(rename = "member_left.1")]
+    MemberLeft { number: Number },
+    #[serde(rename = "role_changed.1")]
+    RoleChanged { user_id: UserId, role: Role, number: Number },
+    /// In the direct thread of the two, open or not.
+    #[serde(rename = "peer_blocked.1")]
+    PeerBlocked { peer: UserId },
+    #[serde(rename = "peer_unblocked.1")]
+    PeerUnblocked { peer: UserId },
 }
 
 /// What people have got and read, coalesced over the threads of one partition.
@@ -116,9 +182,27 @@ impl Event {
             Self::User(UserEvent::ProfileChanged { display_name, about, .. }) => {
                 display_name.iter_mut().chain(about).collect()
             }
-            Self::Thread(ThreadEvent::MessageSent { body, .. }) => vec![body],
-            Self::User(UserEvent::SessionRevoked { .. } | UserEvent::PasswordChanged { .. })
-            | Self::Thread(ThreadEvent::DirectOpened { .. })
+            Self::User(UserEvent::ContactSaved { alias, .. }) => alias.iter_mut().collect(),
+            Self::Thread(ThreadEvent::MessageSent { body, .. } | ThreadEvent::MessageEdited { body, .. }) => vec![body],
+            Self::Thread(ThreadEvent::GroupCreated { title, .. } | ThreadEvent::Renamed { title, .. }) => vec![title],
+            Self::User(
+                UserEvent::SessionRevoked { .. }
+                | UserEvent::PasswordChanged { .. }
+                | UserEvent::ContactRemoved { .. }
+                | UserEvent::ThreadSettingsChanged { .. },
+            )
+            | Self::Thread(
+                ThreadEvent::DirectOpened { .. }
+                | ThreadEvent::MessageDeleted { .. }
+                | ThreadEvent::ReactionAdded { .. }
+                | ThreadEvent::ReactionRemoved { .. }
+                | ThreadEvent::MemberAdded { .. }
+                | ThreadEvent::MemberRemoved { .. }
+                | ThreadEvent::MemberLeft { .. }
+                | ThreadEvent::RoleChanged { .. }
+                | ThreadEvent::PeerBlocked { .. }
+                | ThreadEvent::PeerUnblocked { .. },
+            )
             | Self::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => Vec::new(),
         }
     }

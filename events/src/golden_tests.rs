@@ -2,10 +2,11 @@
 //! today is compared byte by byte, what any build wrote decodes for ever.
 
 use crate::{
-    Aggregate, Event, EventId, MessageKey, Partition, Position, SessionId, Text, ThreadId, Trace, UserId,
+    Aggregate, Emoji, Event, EventId, MessageKey, Partition, Position, SessionId, Text, ThreadId, Timestamp, Trace,
+    UserId,
     clock::millis,
     envelope::{Draft, SealedEnvelope},
-    event::{Adders, Receipt, ReceiptEvent, ThreadEvent, UserEvent, Viewers},
+    event::{Adders, Receipt, ReceiptEvent, Role, ThreadEvent, UserEvent, Viewers},
     seal::AuthorKey,
 };
 use std::path::PathBuf;
@@ -34,12 +35,23 @@ fn profile(
 
 fn greeting() -> ThreadEvent {
     let body = Text::new("Grüße 👋\nfrom Ada");
-    ThreadEvent::MessageSent { number: 2, key: KEY, body, reply_to: None, opens: None }
+    ThreadEvent::MessageSent { number: 2, key: KEY, body, reply_to: None, opens: None, mentions: Vec::new() }
 }
 
+fn thumb() -> Emoji {
+    "👍🏽".parse().unwrap()
+}
+
+fn settings(muted_until: Option<Timestamp>) -> UserEvent {
+    let thread_id = ThreadId::direct(ADA, BOB);
+    UserEvent::ThreadSettingsChanged { thread_id, muted_until, archived: true, pinned: false }
+}
+
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn samples() -> Vec<(&'static str, Draft)> {
     let (ada, thread) = (Aggregate::User(ADA), Aggregate::Thread(ThreadId::direct(ADA, BOB)));
     let text = Text::new;
+    let by_ada = |event: ThreadEvent| draft(thread, Some(ADA), event);
     vec![
         (
             "signed_up.1",
@@ -93,10 +105,50 @@ fn samples() -> Vec<(&'static str, Draft)> {
                     body: text("hello"),
                     reply_to: Some(1),
                     opens: Some(BOB),
+                    mentions: Vec::new(),
+                },
+            ),
+        ),
+        (
+            "message_sent.1.mentioning",
+            draft(
+                thread,
+                Some(ADA),
+                ThreadEvent::MessageSent {
+                    number: 3,
+                    key: KEY,
+                    body: text("@bob?"),
+                    reply_to: None,
+                    opens: None,
+                    mentions: vec![BOB],
                 },
             ),
         ),
         ("message_sent.1.traced", draft(thread, Some(ADA), greeting())),
+        ("message_edited.1", by_ada(ThreadEvent::MessageEdited { number: 3, body: text("bob?"), mentions: vec![] })),
+        (
+            "message_edited.1.mentioning",
+            by_ada(ThreadEvent::MessageEdited { number: 3, body: text("@bob!"), mentions: vec![BOB] }),
+        ),
+        ("message_deleted.1", by_ada(ThreadEvent::MessageDeleted { number: 3 })),
+        ("reaction_added.1", by_ada(ThreadEvent::ReactionAdded { number: 3, emoji: thumb() })),
+        ("reaction_removed.1", by_ada(ThreadEvent::ReactionRemoved { number: 3, emoji: thumb() })),
+        ("group_created.1", by_ada(ThreadEvent::GroupCreated { title: text("Engines"), members: vec![BOB] })),
+        ("renamed.1", by_ada(ThreadEvent::Renamed { title: text("Analytical engines"), number: 3 })),
+        ("member_added.1", by_ada(ThreadEvent::MemberAdded { user_id: BOB, role: Role::Admin, number: 3 })),
+        ("member_removed.1", by_ada(ThreadEvent::MemberRemoved { user_id: BOB, number: 3 })),
+        ("member_left.1", by_ada(ThreadEvent::MemberLeft { number: 3 })),
+        ("role_changed.1", by_ada(ThreadEvent::RoleChanged { user_id: BOB, role: Role::Owner, number: 3 })),
+        ("peer_blocked.1", by_ada(ThreadEvent::PeerBlocked { peer: BOB })),
+        ("peer_unblocked.1", by_ada(ThreadEvent::PeerUnblocked { peer: BOB })),
+        ("contact_saved.1", draft(ada, Some(ADA), UserEvent::ContactSaved { user_id: BOB, alias: None })),
+        (
+            "contact_saved.1.alias",
+            draft(ada, Some(ADA), UserEvent::ContactSaved { user_id: BOB, alias: Some(text("Babbage")) }),
+        ),
+        ("contact_removed.1", draft(ada, Some(ADA), UserEvent::ContactRemoved { user_id: BOB })),
+        ("thread_settings_changed.1", draft(ada, Some(ADA), settings(None))),
+        ("thread_settings_changed.1.muted", draft(ada, Some(ADA), settings(Some(millis(1_764_000_600_000))))),
         (
             "receipts_advanced.1",
             draft(

@@ -5,6 +5,7 @@
 //! and it is the only one that names async-nats.
 
 pub mod clock;
+pub mod emoji;
 pub mod envelope;
 pub mod event;
 pub mod id;
@@ -17,6 +18,7 @@ pub mod text;
 pub mod trace;
 
 pub use clock::{Clock, Ids};
+pub use emoji::Emoji;
 pub use envelope::Envelope;
 pub use event::{Event, ThreadEvent, UserEvent};
 pub use id::{EventId, MessageKey, SessionId, ThreadId, UserId};

@@ -121,12 +121,9 @@ impl Line {
     /// # Errors
     /// When it is blank, too long, or holds a control character.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        let text: String = text.trim().nfc().collect();
+        let text = composed(text, Self::MAX_CHARACTERS)?;
         if text.is_empty() {
             return Err(InvalidText::Empty);
-        }
-        if text.chars().count() > Self::MAX_CHARACTERS {
-            return Err(InvalidText::TooManyCharacters(Self::MAX_CHARACTERS));
         }
         if text.chars().any(char::is_control) {
             return Err(InvalidText::ControlCharacter);
@@ -149,10 +146,7 @@ impl About {
     /// # Errors
     /// When the text is too long, or holds a control character other than newline.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        let text: String = text.trim().nfc().collect();
-        if text.chars().count() > Self::MAX_CHARACTERS {
-            return Err(InvalidText::TooManyCharacters(Self::MAX_CHARACTERS));
-        }
+        let text = composed(text, Self::MAX_CHARACTERS)?;
         if text.chars().any(|c| c.is_control() && c != '\n') {
             return Err(InvalidText::ControlCharacter);
         }
@@ -180,4 +174,14 @@ impl From<&Line> for Text {
     fn from(line: &Line) -> Self {
         Self::new(&line.0)
     }
+}
+
+/// Trims and composes a text. One character is composed of four at the most (UAX #15): what is longer is not looked at.
+fn composed(text: &str, max: usize) -> Result<String, InvalidText> {
+    let too_long = InvalidText::TooManyCharacters(max);
+    if text.chars().nth(4 * max).is_some() {
+        return Err(too_long);
+    }
+    let text: String = text.trim().nfc().collect();
+    if text.chars().count() > max { Err(too_long) } else { Ok(text) }
 }

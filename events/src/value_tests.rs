@@ -1,7 +1,7 @@
 //! Ids, names, texts, positions and subjects: what parses, and what is refused.
 
 use crate::{
-    Aggregate, Partition, Position, ThreadId, UserId, Vector,
+    Aggregate, Emoji, Partition, Position, ThreadId, UserId, Vector,
     id::InvalidId,
     name::{InvalidUsername, Username},
     subject::Names,
@@ -139,3 +139,14 @@ fn ids_spread_over_all_partitions_and_stay_where_they_are() {
 
 /// The hash is part of the storage format.
 const PINNED: [u16; 4] = [3, 0, 2, 0];
+
+#[test]
+fn an_emoji_is_one_sequence_in_its_full_form() {
+    for (typed, told) in [("👍", "👍"), ("👍🏽", "👍🏽"), ("❤", "❤️"), ("❤️", "❤️"), ("👩‍👩‍👧‍👦", "👩‍👩‍👧‍👦"), ("🇩🇪", "🇩🇪")]
+    {
+        assert_eq!(typed.parse::<Emoji>().as_ref().map(Emoji::as_str), Ok(told), "{typed}");
+    }
+    for bad in ["", "a", "👍👍", "👍 ", ":+1:", "\u{200d}", "🏽a", "1", "#"] {
+        assert!(bad.parse::<Emoji>().is_err(), "{bad}");
+    }
+}

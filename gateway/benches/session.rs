@@ -54,6 +54,7 @@ fn frames(criterion: &mut Criterion) {
                 sender_id: UserId::from_uuid(ID),
                 body: Some(black_box(&body)),
                 reply_to: None,
+                mentions: &[],
                 sent_at: Time(millis(0)),
                 position: Position { partition: Partition(3), sequence: 1_289 },
             };

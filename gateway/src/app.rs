@@ -2,7 +2,7 @@
 //! A clone is cheap and shares everything.
 
 use crate::{address::Proxy, hub::Hub, limits::Limits, problem::Problem, readiness::Progress};
-use command::{accounts::Accounts, threads::Threads};
+use command::{accounts::Accounts, people::People, threads::Threads};
 use events::{Clock, EventLog};
 use query::Views;
 use std::{sync::Arc, time::Duration};
@@ -27,6 +27,7 @@ pub struct Settings {
 pub struct App {
     pub accounts: Accounts,
     pub threads: Threads,
+    pub people: People,
     pub views: Views,
     pub hub: Hub,
     pub log: EventLog,
@@ -52,6 +53,7 @@ impl App {
     ) -> Self {
         Self {
             accounts,
+            people: threads.people(),
             threads,
             views,
             hub,

@@ -3,8 +3,7 @@
 
 use crate::problem::Problem;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use events::event::Number;
-use query::timeline::Page;
+use query::timeline::{Page, Place};
 use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 
@@ -12,14 +11,14 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cursor {
     oldest_first: bool,
-    last: Number,
+    last: Place,
 }
 
 const CHECKSUM: usize = 6;
 
 impl Cursor {
-    /// What follows a page that ended with that number.
-    pub(crate) fn after(page: Page, last: Number) -> Self {
+    /// What follows a page that ended at that place.
+    pub(crate) fn after(page: Page, last: Place) -> Self {
         Self { oldest_first: matches!(page, Page::After(_)), last }
     }
 
@@ -30,7 +29,9 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let content = [&[u8::from(self.oldest_first)], &self.last.to_be_bytes()[..]].concat();
+        let Place { number, sequence } = self.last;
+        let order = [u8::from(self.oldest_first)];
+        let content = [&order[..], &number.to_be_bytes(), &sequence.to_be_bytes()].concat();
         f.write_str(&URL_SAFE_NO_PAD.encode([&content[..], &checksum(&content)].concat()))
     }
 }
@@ -40,9 +41,16 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, Problem> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Problem::invalid_cursor())?;
-        match bytes.split_last_chunk::<CHECKSUM>() {
-            Some((&[order @ 0..=1, a, b, c, d], sum)) if checksum(&[order, a, b, c, d]) == *sum => {
-                Ok(Self { oldest_first: order == 1, last: Number::from_be_bytes([a, b, c, d]) })
+        let (content, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or_else(Problem::invalid_cursor)?;
+        let place = |rest: &[u8]| {
+            let (number, sequence) = rest.split_first_chunk::<4>()?;
+            let sequence = u64::from_be_bytes(sequence.try_into().ok()?);
+            Some(Place { number: u32::from_be_bytes(*number), sequence })
+        };
+        match content {
+            [order @ 0..=1, rest @ ..] if checksum(content) == *sum => {
+                let last = place(rest).ok_or_else(Problem::invalid_cursor)?;
+                Ok(Self { oldest_first: *order == 1, last })
             }
             _ => Err(Problem::invalid_cursor()),
         }
@@ -58,21 +66,26 @@ fn checksum(content: &[u8]) -> [u8; CHECKSUM] {
 mod tests {
     use super::Cursor;
     use crate::problem::Kind;
-    use query::timeline::Page;
+    use query::timeline::{Page, Place};
+
+    const SEVEN: Place = Place { number: 7, sequence: 3 };
+    const NINE: Place = Place { number: 9, sequence: 0 };
 
     #[test]
     fn a_cursor_goes_on_in_the_order_of_its_page() {
-        for (page, next) in
-            [(Page::Latest, Page::Before(7)), (Page::Before(9), Page::Before(7)), (Page::After(3), Page::After(7))]
-        {
-            let text = Cursor::after(page, 7).to_string();
+        for (page, next) in [
+            (Page::Latest, Page::Before(SEVEN)),
+            (Page::Before(NINE), Page::Before(SEVEN)),
+            (Page::After(NINE), Page::After(SEVEN)),
+        ] {
+            let text = Cursor::after(page, SEVEN).to_string();
             assert_eq!(text.parse::<Cursor>().expect("ours").page(), next);
         }
     }
 
     #[test]
     fn what_we_did_not_give_out_is_refused() {
-        let ours = Cursor::after(Page::Latest, 7).to_string();
+        let ours = Cursor::after(Page::Latest, SEVEN).to_string();
         let forged = (0..ours.len()).map(|at| {
             let other = if ours.as_bytes()[at] == b'B' { "C" } else { "B" };
             format!("{}{other}{}", &ours[..at], &ours[at + 1..])

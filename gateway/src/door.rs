@@ -4,7 +4,7 @@
 use crate::{
     measures,
     problem::{Kind, Problem},
-    trace,
+    rest, trace,
 };
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -79,8 +79,10 @@ pub(crate) async fn bound(request: Request, next: Next) -> Response {
         Err(problem) => return ([(CONNECTION, "close")], problem).into_response(),
     };
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    // Whoever polls may wait for something to happen.
+    let patience = if parts.uri.path() == "/v1/sync" { HANDLER_TIMEOUT + rest::LONGEST_WAIT } else { HANDLER_TIMEOUT };
     let request = Request::from_parts(parts, Body::from(body));
-    match timeout(HANDLER_TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
+    match timeout(patience, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         // The panic's hook has told where.
         Ok(Err(_)) => Problem::new(Kind::Internal, "something went wrong on our side").into_response(),

@@ -4,6 +4,7 @@
 use crate::problem::Kind;
 use crate::{problem::Problem, scan::scan};
 use axum::{
+    body::HttpBody,
     extract::{FromRequest, Request},
     http::{
         HeaderMap,
@@ -11,7 +12,7 @@ use axum::{
     },
 };
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 /// Characters of a fault, or of the field at fault, that are told.
 const MAX_TOLD: usize = 200;
@@ -28,6 +29,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let body = body.map_err(|_| Problem::malformed("the body ended early"))?;
         parse(&body).map(Self)
     }
+}
+
+/// A request's JSON body, where all of it may be left out, and the body too.
+pub(crate) struct JsonOrNothing<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonOrNothing<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.body().is_end_stream() && !request.headers().contains_key(CONTENT_ENCODING) {
+            return Ok(Self(T::default()));
+        }
+        Json::from_request(request, state).await.map(|Json(body)| Self(body))
+    }
+}
+
+/// Reads a field that is given, though it be as `null`: for those where absent means something else.
+pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(field).map(Some)
 }
 
 /// Reads a JSON text into a type, strictly.

@@ -3,6 +3,7 @@
 //! and frames. Decides nothing, stores nothing.
 
 mod address;
+mod amending;
 mod app;
 mod auth;
 mod cursor;
@@ -18,8 +19,11 @@ mod readiness;
 mod refusals;
 mod rest;
 mod scan;
+mod seam;
 mod sending;
 mod serve;
+mod shapes;
+mod since;
 mod stall;
 mod time;
 mod trace;

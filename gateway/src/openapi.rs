@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use utoipa::{
     IntoResponses, Modify, OpenApi, PartialSchema, ToSchema,
     openapi::{
-        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Schema,
         header::HeaderBuilder,
+        schema::AdditionalProperties,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -42,6 +43,19 @@ pub(crate) struct Document;
 /// The whole document, of all routes.
 pub fn document() -> utoipa::openapi::OpenApi {
     rest::operations().into_openapi()
+}
+
+/// Says of the variants of a request's enum what serde holds them to: utoipa tells it of structs alone.
+pub(crate) fn close(document: &mut utoipa::openapi::OpenApi, name: &str) {
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    let Some(RefOr::T(Schema::OneOf(variants))) = schemas.get_mut(name) else {
+        unreachable!("{name} is an enum in the document");
+    };
+    for variant in &mut variants.items {
+        if let RefOr::T(Schema::Object(object)) = variant {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
 }
 
 struct Bearer;
@@ -114,6 +128,24 @@ impl IntoResponses for QueryProblem {
 impl IntoResponses for LimitProblem {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         BTreeMap::from([problem(429, "Too often")])
+    }
+}
+
+/// The problem of an operation without a body that makes no sense for what it names.
+pub(crate) struct Unprocessable;
+
+impl IntoResponses for Unprocessable {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        BTreeMap::from([problem(422, "What is named does not allow it")])
+    }
+}
+
+/// The problem of an operation that not everybody may do.
+pub(crate) struct NotAllowed;
+
+impl IntoResponses for NotAllowed {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        BTreeMap::from([problem(403, "The caller may not (`forbidden`, `may-not-add`, `blocked`)")])
     }
 }
 

@@ -58,3 +58,45 @@ fn what_has_a_body_says_how_bodies_are_refused() {
         assert_eq!(operation["requestBody"].is_object(), refused, "{method} {path}");
     }
 }
+
+/// All schemas within one, through what it refers to.
+fn within(document: &Value, schema: &Value, found: &mut Vec<Value>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let reference = reference.strip_prefix('#').expect("of this document");
+        return within(document, document.pointer(reference).expect("resolved"), found);
+    }
+    found.push(schema.clone());
+    for list in ["oneOf", "anyOf", "allOf"] {
+        schema[list].as_array().into_iter().flatten().for_each(|one| within(document, one, found));
+    }
+    schema["properties"].as_object().into_iter().flatten().for_each(|(_, one)| within(document, one, found));
+    if schema["items"].is_object() {
+        within(document, &schema["items"], found);
+    }
+}
+
+fn is_text(schema: &Value) -> bool {
+    schema["type"] == "string" || schema["type"].as_array().is_some_and(|types| types.contains(&"string".into()))
+}
+
+#[test]
+fn what_a_body_may_say_is_said_exactly_and_by_example() {
+    let document = serde_json::to_value(document()).expect("plain JSON");
+    for (method, path, operation) in operations() {
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let mut found = Vec::new();
+        within(&document, body, &mut found);
+        for schema in found {
+            if schema["properties"].is_object() {
+                assert_eq!(schema["additionalProperties"], false, "{method} {path}: {schema}");
+            }
+            if is_text(&schema) {
+                let bounds = ["maxLength", "pattern", "format", "enum"];
+                let open = path == "/v1/login" || path == "/v1/token";
+                assert!(open || bounds.iter().any(|bound| !schema[bound].is_null()), "{method} {path}: {schema}");
+                let example = ["example", "examples", "enum"].iter().any(|example| !schema[example].is_null());
+                assert!(example, "{method} {path}: {schema}");
+            }
+        }
+    }
+}

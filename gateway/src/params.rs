@@ -1,15 +1,17 @@
 //! What a request's address says: ids and numbers in the path, parameters in the
 //! query. Both as strict as bodies.
 
-use crate::{json::mismatch, problem::Problem};
+use crate::{json::mismatch, problem::Problem, shapes};
 use axum::{
     extract::{FromRequestParts, Query, RawPathParams},
     http::request::Parts,
 };
-use events::{SessionId, ThreadId, UserId, event::Number, id::InvalidId};
-use serde::de::DeserializeOwned;
+use events::{Emoji, SessionId, ThreadId, UserId, event::Number, id::InvalidId};
+use query::Cursor;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{collections::HashSet, str::FromStr};
+use utoipa::IntoParams;
 
 /// How many entries a page has, unless told otherwise.
 const PAGE: u16 = 50;
@@ -60,6 +62,21 @@ impl FromPath for (ThreadId, Number) {
     }
 }
 
+impl FromPath for (ThreadId, UserId) {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        let [thread, user] = segments else { return Err(Problem::not_found()) };
+        Ok((ThreadId::from_path(&[*thread])?, UserId::from_path(&[*user])?))
+    }
+}
+
+impl FromPath for (ThreadId, Number, Emoji) {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        let [thread, number, (name, text)] = segments else { return Err(Problem::not_found()) };
+        let (thread_id, number) = <(ThreadId, Number)>::from_path(&[*thread, *number])?;
+        Ok((thread_id, number, text.parse().map_err(|error| Problem::invalid(name, error))?))
+    }
+}
+
 impl<S: Send + Sync, T: FromPath> FromRequestParts<S> for InPath<T> {
     type Rejection = Problem;
 
@@ -93,6 +110,37 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
             .map(Self)
             .map_err(|error| mismatch(&error.path().to_string(), &error.inner().to_string()))
     }
+}
+
+/// Which part of a list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListPage {
+    /// 1 to 100, 50 unless told otherwise.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    #[param(value_type = Option<shapes::PageToken>)]
+    cursor: Option<String>,
+}
+
+impl ListPage {
+    /// How many, and after what.
+    ///
+    /// # Errors
+    /// 422 for a size that may not be, 400 for what is no cursor.
+    pub(crate) fn parse(&self) -> Result<(u16, Option<Cursor>), Problem> {
+        Ok((limit(self.limit.as_deref())?, cursor(self.cursor.as_deref())?))
+    }
+}
+
+/// Parses the cursor of a list.
+///
+/// # Errors
+/// 400 where it is none.
+pub(crate) fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
+    text.map(|text| text.parse().map_err(|_| Problem::invalid_cursor())).transpose()
 }
 
 /// Parses an id that we minted: 400 where it cannot be one.

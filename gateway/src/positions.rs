@@ -4,6 +4,7 @@
 use crate::{
     app::App,
     problem::{Kind, Problem},
+    shapes,
 };
 use axum::{
     extract::FromRequestParts,
@@ -39,6 +40,11 @@ pub(crate) struct After {
 }
 
 impl After {
+    /// What a command just did.
+    pub(crate) fn at(position: Position) -> Self {
+        Self { wanted: position.into(), deadline: deadline() }
+    }
+
     /// Asks a view that has seen it.
     ///
     /// # Errors
@@ -64,8 +70,7 @@ impl IntoParams for After {
             .name("Herald-After")
             .parameter_in(ParameterIn::Header)
             .description(Some("A vector that the answer must have seen, as of `Herald-Position` or `Herald-As-Of`"))
-            .schema(Some(String::schema()))
-            .example(Some("0:17,3:1289".into()))
+            .schema(Some(shapes::Vector::schema()))
             .build();
         vec![header]
     }

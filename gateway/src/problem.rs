@@ -2,6 +2,7 @@
 //! REST and in the `error` frames of sockets. Never tells what is inside: the
 //! causes of 500 and 503 go to the log of the process.
 
+use crate::shapes;
 use axum::{
     http::{
         HeaderValue, StatusCode,
@@ -18,13 +19,12 @@ use utoipa::ToSchema;
 /// An answer that is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
-    /// A stable name.
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "urn:herald:not-found")]
+    #[schema(value_type = shapes::ProblemType)]
     kind: Kind,
     #[schema(example = "Not found")]
     title: &'static str,
-    #[schema(example = 404)]
+    #[schema(example = 404, minimum = 400, maximum = 599)]
     status: u16,
     /// What is the matter in this very case.
     #[schema(value_type = String)]
@@ -35,7 +35,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     /// With `view-behind`: how far the view has come.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "0:17,3:1289")]
+    #[schema(value_type = Option<shapes::Vector>)]
     applied: Option<Vector>,
     /// Seconds after which it may work, with 429 and 503.
     #[serde(skip)]
@@ -60,11 +60,18 @@ pub enum Kind {
     Unauthorized,
     BadCredentials,
     ForeignOrigin,
+    Blocked,
+    Forbidden,
+    MayNotAdd,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
     UsernameTaken,
     KeyReused,
+    IdTaken,
+    LastOwner,
+    GroupFull,
+    MessageDeleted,
     TooLarge,
     UnsupportedMediaType,
     Validation,
@@ -87,6 +94,9 @@ impl Kind {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "urn:herald:unauthorized", "Not logged in"),
             Self::BadCredentials => (StatusCode::UNAUTHORIZED, "urn:herald:bad-credentials", "Wrong credentials"),
             Self::ForeignOrigin => (StatusCode::FORBIDDEN, "urn:herald:foreign-origin", "Foreign origin"),
+            Self::Blocked => (StatusCode::FORBIDDEN, "urn:herald:blocked", "Blocked"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "urn:herald:forbidden", "Not allowed"),
+            Self::MayNotAdd => (StatusCode::FORBIDDEN, "urn:herald:may-not-add", "May not be added"),
             Self::NotFound => (StatusCode::NOT_FOUND, "urn:herald:not-found", "Not found"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "urn:herald:method-not-allowed", "Method not allowed")
@@ -94,6 +104,10 @@ impl Kind {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "urn:herald:request-timeout", "Request too slow"),
             Self::UsernameTaken => (StatusCode::CONFLICT, "urn:herald:username-taken", "Username taken"),
             Self::KeyReused => (StatusCode::CONFLICT, "urn:herald:key-reused", "Key used before"),
+            Self::IdTaken => (StatusCode::CONFLICT, "urn:herald:id-taken", "Id taken"),
+            Self::LastOwner => (StatusCode::CONFLICT, "urn:herald:last-owner", "Last owner"),
+            Self::GroupFull => (StatusCode::CONFLICT, "urn:herald:group-full", "Group full"),
+            Self::MessageDeleted => (StatusCode::CONFLICT, "urn:herald:message-deleted", "Message deleted"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "urn:herald:too-large", "Request too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "urn:herald:unsupported-media-type", "Unsupported media type")

@@ -2,7 +2,8 @@
 //! so that a new refusal does not compile until somebody decides how it is told.
 
 use crate::problem::{Kind, Problem};
-use command::{accounts::AccountError, threads::ThreadError};
+use command::{accounts::AccountError, people::PersonError, threads::ThreadError};
+use events::UserId;
 
 const BUSY: &str = "too much at once, try again";
 
@@ -30,20 +31,53 @@ impl From<ThreadError> for Problem {
     fn from(error: ThreadError) -> Self {
         match &error {
             ThreadError::NotFound => Self::not_found(),
-            ThreadError::OneselfOnly => Self::new(Kind::Validation, error.to_string()),
             ThreadError::KeyReused => {
                 Self::new(Kind::KeyReused, error.to_string()).with_field("key", "was used for another message")
+            }
+            ThreadError::NoSuchPerson(who) => {
+                naming(Self::new(Kind::NotFound, error.to_string()), who, "is nobody's id")
+            }
+            ThreadError::Blocked => Self::new(Kind::Blocked, error.to_string()),
+            ThreadError::Forbidden => Self::new(Kind::Forbidden, error.to_string()),
+            ThreadError::MayNotAdd(who) => {
+                naming(Self::new(Kind::MayNotAdd, error.to_string()), who, "does not let the caller add them")
+            }
+            ThreadError::LastOwner => Self::new(Kind::LastOwner, error.to_string()),
+            ThreadError::Full => Self::new(Kind::GroupFull, error.to_string()),
+            ThreadError::IdTaken => {
+                Self::new(Kind::IdTaken, error.to_string()).with_field("thread_id", "is of another thread")
+            }
+            ThreadError::Deleted => Self::new(Kind::MessageDeleted, error.to_string()),
+            ThreadError::OneselfOnly | ThreadError::NotAGroup | ThreadError::TooManyReactions => {
+                Self::new(Kind::Validation, error.to_string())
             }
             ThreadError::NumberBeyondLast { last } => {
                 Self::new(Kind::Validation, format!("the thread's last number is {last}"))
             }
             ThreadError::Conflict => Self::new(Kind::Busy, BUSY),
-            ThreadError::KeyUnknown { .. } | ThreadError::OutcomeUnknown(_) => {
+            ThreadError::KeyUnknown { .. } | ThreadError::NotShown { .. } | ThreadError::OutcomeUnknown(_) => {
                 Self::outcome_unknown().caused_by(&error)
             }
             ThreadError::Unavailable(_) => Self::out_of_reach(&error),
         }
     }
+}
+
+impl From<PersonError> for Problem {
+    fn from(error: PersonError) -> Self {
+        match &error {
+            PersonError::NotFound => Self::not_found(),
+            PersonError::Oneself | PersonError::TooMany => Self::new(Kind::Validation, error.to_string()),
+            PersonError::Conflict => Self::new(Kind::Busy, BUSY),
+            PersonError::OutcomeUnknown(_) => Self::outcome_unknown().caused_by(&error),
+            PersonError::Unavailable(_) => Self::out_of_reach(&error),
+        }
+    }
+}
+
+/// Says of whom it is true.
+fn naming(problem: Problem, who: &[UserId], detail: &str) -> Problem {
+    who.iter().fold(problem, |problem, user_id| problem.with_field(&user_id.to_string(), detail))
 }
 
 impl From<query::Error> for Problem {

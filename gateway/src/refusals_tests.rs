@@ -8,9 +8,10 @@ use axum::{
 };
 use command::{
     accounts::{AccountError, WeakPassword},
+    people::PersonError,
     threads::ThreadError,
 };
-use events::{ThreadId, Vector};
+use events::{ThreadId, UserId, Vector};
 use query::{Behind, View, freshness::Missing};
 use uuid::Uuid;
 
@@ -24,6 +25,7 @@ fn told(problem: impl Into<Problem>) -> (u16, String) {
 #[test]
 fn each_refusal_has_its_status_and_type() {
     let thread_id = ThreadId::from_uuid(Uuid::nil());
+    let somebody = UserId::from_uuid(Uuid::nil());
     let as_of = "0:1".parse().expect("a position");
     for (problem, status, slug) in [
         (Problem::from(AccountError::UsernameTaken), 409, "username-taken"),
@@ -39,6 +41,20 @@ fn each_refusal_has_its_status_and_type() {
         (ThreadError::KeyReused.into(), 409, "key-reused"),
         (ThreadError::KeyUnknown { thread_id, as_of }.into(), 503, "outcome-unknown"),
         (ThreadError::NumberBeyondLast { last: 3 }.into(), 422, "validation"),
+        (ThreadError::NoSuchPerson(vec![somebody]).into(), 404, "not-found"),
+        (ThreadError::Blocked.into(), 403, "blocked"),
+        (ThreadError::Forbidden.into(), 403, "forbidden"),
+        (ThreadError::MayNotAdd(vec![somebody]).into(), 403, "may-not-add"),
+        (ThreadError::LastOwner.into(), 409, "last-owner"),
+        (ThreadError::Full.into(), 409, "group-full"),
+        (ThreadError::IdTaken.into(), 409, "id-taken"),
+        (ThreadError::Deleted.into(), 409, "message-deleted"),
+        (ThreadError::NotAGroup.into(), 422, "validation"),
+        (ThreadError::TooManyReactions.into(), 422, "validation"),
+        (ThreadError::NotShown { as_of }.into(), 503, "outcome-unknown"),
+        (PersonError::NotFound.into(), 404, "not-found"),
+        (PersonError::Oneself.into(), 422, "validation"),
+        (PersonError::TooMany.into(), 422, "validation"),
         (ThreadError::Conflict.into(), 503, "busy"),
         (query::Error::Unavailable("away".into()).into(), 503, "unavailable"),
         (query::Error::Inconsistent("odd".into()).into(), 500, "internal"),

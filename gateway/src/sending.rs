@@ -7,11 +7,12 @@ use crate::{
     params,
     positions::{ask, deadline},
     problem::Problem,
+    shapes,
     time::Time,
 };
 use command::threads::{Absent, Send, Sent, ThreadError, To};
 use events::{MessageKey, Position, ThreadId, UserId, event::Number, text::Body};
-use query::{View, timeline::Message};
+use query::{View, timeline};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -23,10 +24,10 @@ const ATTEMPTS: u32 = 4;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Written {
     /// Minted by the sender, a UUIDv7: the same key again answers what it answered first.
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::MintedId)]
     pub(crate) key: String,
-    /// 1 to 32,768 bytes after NFC.
-    #[schema(example = "Hello")]
+    /// 1 to 32,768 bytes after NFC, whatever the characters it was composed of.
+    #[schema(example = "Hello", min_length = 1, max_length = 49152)]
     pub(crate) body: String,
     /// The number of a message in the same thread.
     #[serde(default)]
@@ -45,13 +46,13 @@ pub(crate) struct SendRequest {
 /// A message that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SendAnswer {
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     pub(crate) thread_id: ThreadId,
     #[schema(example = 42)]
     pub(crate) number: u32,
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     pub(crate) key: MessageKey,
-    #[schema(value_type = String, example = "3:1289")]
+    #[schema(value_type = shapes::Position)]
     pub(crate) position: Position,
     pub(crate) sent_at: Time,
     /// Whether it was there before.
@@ -97,17 +98,19 @@ pub(crate) fn peer(field: &str, text: &str) -> Result<To, Problem> {
 /// What the thread refuses, 409 for a key that was used for another message, 429; technical ones.
 pub(crate) async fn send(app: &App, by: UserId, request: SendRequest) -> Result<SendAnswer, Problem> {
     app.limits.send(by)?;
+    let named = app.accounts.named_in(request.body.as_str()).await?;
     let mut absent = None;
     for _ in 0..ATTEMPTS {
         let SendRequest { to, key, body, reply_to } = request.clone();
-        match app.threads.send(Send { by, to, key, body, reply_to, absent }).await {
+        let mentions = named.clone();
+        match app.threads.send(Send { by, to, key, body, reply_to, mentions, absent }).await {
             Ok(sent) => return Ok(first(request.key, &sent)),
             Err(ThreadError::KeyUnknown { thread_id, as_of }) => {
                 let question = || app.views.find_key(thread_id, by, key);
                 let found = ask(app, View::Timeline, &as_of.into(), deadline(), question).await?;
                 let sequence = found.as_of.get(as_of.partition);
                 match found.value {
-                    Some(message) => return repeated(&request, thread_id, as_of, &message),
+                    Some(sent) => return repeated(&request, thread_id, as_of, &sent),
                     None => absent = Some(Absent { as_of: Position { sequence, ..as_of } }),
                 }
             }
@@ -122,22 +125,24 @@ fn first(key: MessageKey, sent: &Sent) -> SendAnswer {
     SendAnswer { thread_id, number, key, position, sent_at: Time(sent_at), repeated }
 }
 
-/// The first answer, as the view has it, if this is the same message.
+/// The first answer, as the view has it, if this is the same message. What it said at first is not known of one that was
+/// edited or deleted, or whose author was erased: then any text is taken for the same.
 fn repeated(
     request: &SendRequest,
     thread_id: ThreadId,
     near: Position,
-    message: &Message,
+    sent: &timeline::Sent,
 ) -> Result<SendAnswer, Problem> {
-    if message.body.as_deref() != Some(request.body.as_str()) || message.reply_to != request.reply_to {
+    let is_another = sent.body.as_ref().is_some_and(|body| *body != request.body.as_str());
+    if is_another || sent.reply_to != request.reply_to {
         return Err(ThreadError::KeyReused.into());
     }
     Ok(SendAnswer {
         thread_id,
-        number: message.number,
-        key: message.key,
-        position: Position { sequence: message.sequence, ..near },
-        sent_at: Time(message.sent_at),
+        number: sent.number,
+        key: request.key,
+        position: Position { sequence: sent.sequence, ..near },
+        sent_at: Time(sent.sent_at),
         repeated: true,
     })
 }

@@ -1,14 +1,24 @@
 //! Moments as clients see them: RFC 3339, UTC, milliseconds.
 
-use chrono::SecondsFormat;
-use events::Timestamp;
-use serde::{Serialize, Serializer};
+use chrono::{DateTime, SecondsFormat};
+use events::{Timestamp, clock::millis};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// A moment: RFC 3339, UTC, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, format = DateTime, example = "2026-01-31T12:00:00.000Z")]
+#[schema(value_type = String, format = DateTime, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$", example = "2026-01-31T12:00:00.000Z")]
 pub(crate) struct Time(pub(crate) Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    /// Takes any offset, and keeps milliseconds.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let time = DateTime::parse_from_rfc3339(&text).map_err(|_| D::Error::custom("not a time as in RFC 3339"))?;
+        Ok(Self(millis(time.timestamp_millis())))
+    }
+}
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -22,6 +22,29 @@ const inShort = (schema) => {
   return schema.format ? `${type} (${schema.format})` : type;
 };
 
+/** The schema with what it refers to in its place. */
+const resolve = (api, schema) => (schema?.$ref ? resolve(api, api.components.schemas[nameOf(schema.$ref)]) : schema ?? {});
+
+/** A value that the schema allows, of the examples that its parts give. */
+const exampleOf = (api, schema) => {
+  const told = resolve(api, schema);
+  const own = told.example ?? told.examples?.[0] ?? schema?.example ?? told.default ?? told.enum?.[0];
+  if (own !== undefined) return own;
+  if (told.allOf) return Object.assign({}, ...told.allOf.map((part) => exampleOf(api, part)));
+  if (told.oneOf ?? told.anyOf) return exampleOf(api, (told.oneOf ?? told.anyOf)[0]);
+  if (told.properties) {
+    return Object.fromEntries(Object.entries(told.properties).map(([name, part]) => [name, exampleOf(api, part)]));
+  }
+  const type = [].concat(told.type ?? "null")[0];
+  return { array: () => [exampleOf(api, told.items)], object: () => ({}), boolean: () => false, string: () => "…",
+    integer: () => told.minimum ?? 0, number: () => 0 }[type]?.() ?? null;
+};
+
+/** A body of that content, as an example. */
+const sample = (api, content) =>
+  Object.entries(content ?? {}).filter(([type]) => type === "application/json").map(([, { schema }]) =>
+    make("pre", {}, JSON.stringify(exampleOf(api, schema), null, 2)))[0] ?? "";
+
 const table = (head, rows) =>
   rows.length === 0
     ? ""
@@ -32,7 +55,7 @@ const table = (head, rows) =>
 const contentOf = (content) =>
   Object.entries(content ?? {}).map(([type, { schema }]) => `${type}: ${inShort(schema)}`).join(", ");
 
-const operation = (method, path, told) =>
+const operation = (api, method, path, told) =>
   make("details", {},
     make("summary", {},
       make("span", { class: "method" }, method.toUpperCase()), " ", make("code", {}, path), ` — ${told.summary ?? ""}`),
@@ -42,8 +65,11 @@ const operation = (method, path, told) =>
       table(["parameter", "in", "type", ""], (told.parameters ?? []).map((parameter) =>
         [parameter.name + (parameter.required ? "" : "?"), parameter.in, inShort(parameter.schema), parameter.description ?? ""])),
       told.requestBody ? make("p", {}, "Body: ", make("code", {}, contentOf(told.requestBody.content))) : "",
+      sample(api, told.requestBody?.content),
       table(["status", "", "body", "headers"], Object.entries(told.responses ?? {}).map(([status, response]) =>
-        [status, response.description ?? "", contentOf(response.content), Object.keys(response.headers ?? {}).join(", ")]))));
+        [status, response.description ?? "", contentOf(response.content), Object.keys(response.headers ?? {}).join(", ")])),
+      ...Object.entries(told.responses ?? {}).filter(([status]) => status.startsWith("2")).slice(0, 1)
+        .map(([, response]) => sample(api, response.content))));
 
 const shape = (name, schema) => {
   const shapes = (schema.oneOf ?? [schema]).flatMap((one) => one.allOf ?? [one]);
@@ -63,7 +89,7 @@ const draw = (api) => {
     ...(api.tags ?? []).flatMap(({ name, description }) => [
       make("h2", { id: name }, `${name}: ${description}`),
       ...methods.filter(({ told }) => (told.tags ?? []).includes(name))
-        .map(({ method, path, told }) => operation(method, path, told)),
+        .map(({ method, path, told }) => operation(api, method, path, told)),
     ]),
     make("h2", { id: "shapes" }, "shapes"),
     ...Object.entries(api.components?.schemas ?? {}).map(([name, schema]) => shape(name, schema)),

@@ -27,3 +27,18 @@ CREATE TABLE users (
 );
 -- Not unique: names are claimed in the credentials bucket, and a view must not halt over what is decided elsewhere.
 CREATE INDEX users_username ON users (username);
+
+-- Whom somebody keeps as a contact, under an alias of their own.
+CREATE TABLE contacts (
+    user_id    uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    alias      text,
+    PRIMARY KEY (user_id, contact_id)
+);
+
+-- From whom somebody wants nothing.
+CREATE TABLE blocks (
+    user_id    uuid NOT NULL,
+    blocked_id uuid NOT NULL,
+    PRIMARY KEY (user_id, blocked_id)
+);

@@ -22,7 +22,7 @@ CREATE TABLE messages (
     sender_id uuid NOT NULL,
     key       uuid NOT NULL,
     reply_to  integer,
-    -- NULL once the author was erased.
+    -- As it was last edited; NULL once it was deleted or its author erased.
     body      text,
     PRIMARY KEY (thread_id, number)
 );
@@ -39,3 +39,44 @@ CREATE TABLE members (
     user_id         uuid NOT NULL,
     PRIMARY KEY (thread_id, user_id)
 );
+
+-- What few messages have.
+CREATE TABLE details (
+    edited_at  timestamptz,
+    -- Of a deleted message nothing changes any more.
+    deleted_at timestamptz,
+    number     integer NOT NULL,
+    thread_id  uuid NOT NULL,
+    mentions   uuid[] NOT NULL,
+    PRIMARY KEY (thread_id, number)
+);
+
+-- The reactions that there are, and since which fact.
+CREATE TABLE reactions (
+    sequence  bigint NOT NULL,
+    number    integer NOT NULL,
+    thread_id uuid NOT NULL,
+    user_id   uuid NOT NULL,
+    emoji     text NOT NULL,
+    PRIMARY KEY (thread_id, number, user_id, emoji)
+);
+
+-- What happened in a thread beside messages: a row a fact. Never holds what a message says.
+CREATE TABLE changes (
+    sequence  bigint NOT NULL,
+    at        timestamptz NOT NULL,
+    -- The message that it concerns, or that a notice follows.
+    number    integer NOT NULL,
+    thread_id uuid NOT NULL,
+    by_id     uuid NOT NULL,
+    user_id   uuid,
+    -- `created` `renamed` `member_added` `member_removed` `member_left` `role_changed`: the notices of history;
+    -- `edited` `deleted` `reacted` `unreacted` `opened` `blocked` `unblocked`: not shown there.
+    kind      text NOT NULL,
+    -- A title, a role or an emoji; NULL also for a title whose author was erased.
+    detail    text,
+    notice    boolean NOT NULL,
+    PRIMARY KEY (thread_id, sequence)
+);
+CREATE INDEX changes_notices ON changes (thread_id, number, sequence) WHERE notice;
+CREATE INDEX changes_blocks ON changes (by_id) WHERE kind IN ('blocked', 'unblocked');

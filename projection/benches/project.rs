@@ -36,6 +36,7 @@ fn fact(index: u32) -> Envelope {
         body: Text::new(&"x".repeat(100)),
         reply_to: None,
         opens: None,
+        mentions: Vec::new(),
     };
     let draft = Draft {
         aggregate: Aggregate::Thread(ThreadId::from_uuid(id(2, thread))),

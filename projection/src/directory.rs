@@ -1,17 +1,26 @@
-//! `directory`: who people are. Facts of users only.
+//! `directory`: who people are, whom they know and from whom they want nothing.
 
 use crate::projection::Projection;
 use events::{
     Aggregate, Envelope, Event, Text, Timestamp, UserEvent, UserId,
-    event::{Adders, ReceiptEvent, ThreadEvent, Viewers},
+    event::{Adders, ThreadEvent, Viewers},
 };
 use std::collections::BTreeMap;
 
-/// People to add, then what changes of people.
+/// People to add, then what changes of people; of contacts and blocks what each comes to.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Directory {
     pub(crate) users: Vec<Person>,
     pub(crate) changes: BTreeMap<UserId, Change>,
+    pub(crate) contacts: BTreeMap<(UserId, UserId), Contact>,
+    /// Whether there is a block, by who wants it and of whom.
+    pub(crate) blocks: BTreeMap<(UserId, UserId), bool>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Contact {
+    Saved { alias: Option<Text> },
+    Removed,
 }
 
 #[derive(Debug, PartialEq)]
@@ -33,31 +42,52 @@ pub(crate) struct Change {
 
 impl Projection for Directory {
     fn project(&mut self, envelope: &Envelope) {
-        let Aggregate::User(user_id) = envelope.aggregate else { return };
-        match &envelope.event {
-            Event::User(UserEvent::SignedUp { username, display_name }) => self.users.push(Person {
+        match (envelope.aggregate, &envelope.event) {
+            (Aggregate::User(user_id), Event::User(event)) => self.user(user_id, envelope.at, event),
+            (_, Event::Thread(ThreadEvent::PeerBlocked { peer })) => self.block(envelope.by, *peer, true),
+            (_, Event::Thread(ThreadEvent::PeerUnblocked { peer })) => self.block(envelope.by, *peer, false),
+            (_, Event::Thread(_) | Event::Receipts(_) | Event::User(_)) => {}
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let Self { users, changes, contacts, blocks } = self;
+        users.is_empty() && changes.is_empty() && contacts.is_empty() && blocks.is_empty()
+    }
+}
+
+impl Directory {
+    fn user(&mut self, user_id: UserId, at: Timestamp, event: &UserEvent) {
+        match event {
+            UserEvent::SignedUp { username, display_name } => self.users.push(Person {
                 user_id,
                 username: username.clone(),
                 display_name: display_name.clone(),
-                created_at: envelope.at,
+                created_at: at,
             }),
-            Event::User(UserEvent::ProfileChanged { display_name, about, last_seen_visible_to, may_add_me }) => {
+            UserEvent::ProfileChanged { display_name, about, last_seen_visible_to, may_add_me } => {
                 let change = self.changes.entry(user_id).or_default();
                 change.display_name = display_name.clone().or(change.display_name.take());
                 change.about = about.clone().or(change.about.take());
                 change.last_seen_visible_to = last_seen_visible_to.or(change.last_seen_visible_to);
                 change.may_add_me = may_add_me.or(change.may_add_me);
             }
-            Event::User(
-                UserEvent::SessionOpened { .. } | UserEvent::SessionRevoked { .. } | UserEvent::PasswordChanged { .. },
-            )
-            | Event::Thread(ThreadEvent::DirectOpened { .. } | ThreadEvent::MessageSent { .. })
-            | Event::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => {}
+            UserEvent::ContactSaved { user_id: contact, alias } => {
+                self.contacts.insert((user_id, *contact), Contact::Saved { alias: alias.clone() });
+            }
+            UserEvent::ContactRemoved { user_id: contact } => {
+                self.contacts.insert((user_id, *contact), Contact::Removed);
+            }
+            UserEvent::SessionOpened { .. }
+            | UserEvent::SessionRevoked { .. }
+            | UserEvent::PasswordChanged { .. }
+            | UserEvent::ThreadSettingsChanged { .. } => {}
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.changes.is_empty()
+    fn block(&mut self, by: Option<UserId>, peer: UserId, blocked: bool) {
+        let by = by.expect("what happens in a thread is done by somebody");
+        self.blocks.insert((by, peer), blocked);
     }
 }
 

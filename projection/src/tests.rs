@@ -1,15 +1,15 @@
 use crate::{
     directory::{Directory, Person},
-    inbox::{Inbox, Last, Watermark},
+    inbox::{Amended, Inbox, Last, Watermark},
     projection::Projection,
     store::checkpoint::Mark,
-    timeline::{Member, Timeline},
+    timeline::{Joined, Kind, Timeline},
 };
 use events::{
-    Aggregate, Envelope, Event, EventId, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId, Timestamp,
-    UserEvent, UserId,
+    Aggregate, Emoji, Envelope, Event, EventId, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId,
+    Timestamp, UserEvent, UserId,
     clock::millis,
-    event::{Receipt, ReceiptEvent},
+    event::{Receipt, ReceiptEvent, Role},
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, sync::Arc};
@@ -33,7 +33,8 @@ fn envelope(sequence: u64, aggregate: Aggregate, by: Option<UserId>, event: impl
 fn sent(sequence: u64, by: UserId, to: UserId, number: u32, opens: bool) -> Envelope {
     let key = MessageKey::from_uuid(Uuid::from_u128(sequence.into()));
     let opens = opens.then_some(to);
-    let event = ThreadEvent::MessageSent { number, key, body: Text::new("hi"), reply_to: None, opens };
+    let event =
+        ThreadEvent::MessageSent { number, key, body: Text::new("hi"), reply_to: None, opens, mentions: vec![] };
     envelope(sequence, Aggregate::Thread(ThreadId::direct(by, to)), Some(by), event)
 }
 
@@ -86,8 +87,9 @@ fn a_sign_up_is_a_user_and_a_log_in_is_nothing_to_the_directory() {
 fn the_first_message_opens_the_thread_for_both_and_is_seen_by_both() {
     let timeline: Timeline = projected(&[sent(5, ANNA, BEN, 1, true), sent(6, BEN, ANNA, 2, false)]);
     let thread_id = ThreadId::direct(ANNA, BEN);
-    let member = |user_id| Member { joined_sequence: 5, joined_number: 0, thread_id, user_id };
-    assert_eq!(timeline.members, vec![member(ANNA), member(BEN)]);
+    let joined: Vec<_> = timeline.members.iter().map(|(key, member)| (*key, member.joined.as_ref().unwrap())).collect();
+    let since = Joined { sequence: 5, number: 0 };
+    assert_eq!(joined, vec![((thread_id, ANNA), &since), ((thread_id, BEN), &since)]);
     let numbers: Vec<_> = timeline.messages.iter().map(|message| (message.number, message.sequence)).collect();
     assert_eq!(numbers, vec![(1, 5), (2, 6)]);
 }
@@ -101,7 +103,8 @@ fn receipts_are_nothing_to_the_timeline() {
 fn of_many_messages_of_a_batch_the_last_one_is_the_head() {
     let inbox: Inbox = projected(&[opened(1, ANNA, BEN), sent(2, ANNA, BEN, 1, false), sent(3, BEN, ANNA, 2, false)]);
     let head = &inbox.heads[&ThreadId::direct(ANNA, BEN)];
-    let last = Last { number: 2, sequence: 3, sender_id: BEN, body: Text::new("hi"), sent_at: at(3) };
+    let now = Amended { body: Some(Text::new("hi")), deleted_at: None };
+    let last = Last { number: 2, sequence: 3, sender_id: BEN, sent_at: at(3), now };
     assert_eq!(head.last, Some(last));
     assert!(head.opened.is_some());
 }
@@ -110,16 +113,105 @@ fn of_many_messages_of_a_batch_the_last_one_is_the_head() {
 fn sending_reads_up_to_what_one_sent() {
     let inbox: Inbox = projected(&[sent(1, ANNA, BEN, 1, true), sent(2, BEN, ANNA, 2, false)]);
     let read = |user_id| inbox.members[&(ThreadId::direct(ANNA, BEN), user_id)].read;
-    assert_eq!(read(ANNA), Watermark { number: 1, at: Some(at(1)) });
-    assert_eq!(read(BEN), Watermark { number: 2, at: Some(at(2)) });
+    assert_eq!(read(ANNA), Watermark { number: 1, at: Some(at(1)), sequence: 1 });
+    assert_eq!(read(BEN), Watermark { number: 2, at: Some(at(2)), sequence: 2 });
 }
 
 #[test]
 fn reading_is_having_got_and_neither_goes_beyond_the_last_number() {
     let inbox: Inbox = projected(&[sent(1, ANNA, BEN, 1, true), received(2, BEN, [ANNA, BEN], 0, 77)]);
     let ben = &inbox.members[&(ThreadId::direct(ANNA, BEN), BEN)];
-    let one = Watermark { number: 1, at: Some(at(2)) };
+    let one = Watermark { number: 1, at: Some(at(2)), sequence: 2 };
     assert_eq!((ben.delivered, ben.read), (one, one));
+}
+
+/// In a group of Anna's, with Ben.
+fn in_group(facts: impl IntoIterator<Item = (UserId, ThreadEvent)>) -> Vec<Envelope> {
+    let created = ThreadEvent::GroupCreated { title: Text::new("group"), members: vec![BEN] };
+    let facts = [(ANNA, created)].into_iter().chain(facts).zip(1..);
+    facts.map(|((by, event), sequence)| envelope(sequence, Aggregate::Thread(GROUP), Some(by), event)).collect()
+}
+
+fn written(number: u32, body: &str) -> ThreadEvent {
+    let key = MessageKey::from_uuid(Uuid::from_u128(number.into()));
+    ThreadEvent::MessageSent { number, key, body: Text::new(body), reply_to: None, opens: None, mentions: vec![BEN] }
+}
+
+fn edited(body: &str) -> ThreadEvent {
+    ThreadEvent::MessageEdited { number: 1, body: Text::new(body), mentions: vec![] }
+}
+
+const GROUP: ThreadId = ThreadId::from_uuid(Uuid::from_u128(77));
+
+#[test]
+fn a_message_of_a_batch_is_written_as_the_batch_leaves_it() {
+    let facts = in_group([(ANNA, written(1, "one")), (ANNA, edited("two"))]);
+    let timeline: Timeline = projected(&facts);
+    assert_eq!(timeline.messages[0].body, Some(Text::new("two")));
+    let amended = &timeline.amended[&(GROUP, 1)];
+    assert_eq!((&amended.body, amended.edited_at, amended.mentions.as_slice()), (&None, Some(at(3)), &[][..]));
+    let inbox: Inbox = projected(&facts);
+    assert_eq!(inbox.heads[&GROUP].last.as_ref().unwrap().now.body, Some(Text::new("two")));
+    assert!(inbox.mentions[&(GROUP, 1)].of.is_empty());
+}
+
+#[test]
+fn a_deletion_is_final() {
+    let deleted = (BEN, ThreadEvent::MessageDeleted { number: 1 });
+    let facts = in_group([(ANNA, written(1, "one")), deleted.clone(), (ANNA, edited("again")), deleted]);
+    let timeline: Timeline = projected(&facts);
+    assert_eq!(timeline.messages[0].body, None);
+    assert_eq!(timeline.amended[&(GROUP, 1)].deleted_at, Some(at(3)));
+    let inbox: Inbox = projected(&facts[1..]);
+    let now = &inbox.heads[&GROUP].last.as_ref().unwrap().now;
+    assert_eq!((&now.body, now.deleted_at), (&None, Some(at(3))));
+    let without_the_message: Inbox = projected(&facts[2..]);
+    assert_eq!(without_the_message.heads[&GROUP].amended[&1].body, None);
+}
+
+#[test]
+fn who_returns_begins_anew() {
+    let removed = ThreadEvent::MemberRemoved { user_id: BEN, number: 1 };
+    let returned = ThreadEvent::MemberAdded { user_id: BEN, role: Role::Admin, number: 2 };
+    let facts = in_group([(ANNA, written(1, "one")), (ANNA, removed), (ANNA, written(2, "two")), (ANNA, returned)]);
+    let inbox: Inbox = projected(&facts);
+    let ben = &inbox.members[&(GROUP, BEN)];
+    assert_eq!((ben.role, ben.left_sequence, ben.read), (Some(Role::Admin), None, Watermark::default()));
+    assert_eq!(ben.joined.as_ref().unwrap().number, 2);
+    assert_eq!(inbox.heads[&GROUP].joined, 2);
+    let timeline: Timeline = projected(&facts);
+    let kinds: Vec<_> = timeline.changes.iter().map(|change| change.kind).collect();
+    assert_eq!(kinds, [Kind::Created, Kind::MemberRemoved, Kind::MemberAdded]);
+    let ben = &timeline.members[&(GROUP, BEN)];
+    assert_eq!((ben.joined.as_ref(), ben.left_sequence), (Some(&Joined { sequence: 5, number: 2 }), None));
+}
+
+#[test]
+fn a_receipt_of_who_has_left_is_ignored() {
+    let mut facts = in_group([(ANNA, written(1, "one")), (BEN, ThreadEvent::MemberLeft { number: 1 })]);
+    let receipt = Receipt { thread_id: GROUP, user_id: BEN, delivered: 1, read: 1 };
+    let event = ReceiptEvent::ReceiptsAdvanced { receipts: vec![receipt] };
+    facts.push(envelope(4, Aggregate::Receipts(Partition(0)), None, event));
+    for facts in [&facts[..], &facts[2..]] {
+        let inbox: Inbox = projected(facts);
+        assert!(inbox.unsettled.is_empty());
+        assert_eq!(inbox.members[&(GROUP, BEN)].read, Watermark::default());
+    }
+}
+
+#[test]
+fn a_reaction_that_goes_and_comes_is_a_new_one() {
+    let thumb: Emoji = "👍".parse().unwrap();
+    let added = (BEN, ThreadEvent::ReactionAdded { number: 1, emoji: thumb.clone() });
+    let removed = (BEN, ThreadEvent::ReactionRemoved { number: 1, emoji: thumb.clone() });
+    let reaction = |facts: Vec<(UserId, ThreadEvent)>| {
+        let mut timeline: Timeline = projected(&in_group(facts));
+        let reaction = timeline.reactions.remove(&(GROUP, 1, BEN, thumb.clone())).unwrap();
+        (reaction.removed, reaction.added)
+    };
+    assert_eq!(reaction(vec![added.clone(), added.clone()]), (false, Some(2)));
+    assert_eq!(reaction(vec![removed.clone(), added.clone()]), (true, Some(3)));
+    assert_eq!(reaction(vec![added, removed]), (true, None));
 }
 
 #[test]
@@ -141,8 +233,11 @@ impl Rows {
             let Receipt { thread_id, user_id, delivered, read } = unsettled.receipt;
             let last = self.heads.get(&thread_id).map_or(0, |head| head.0);
             if let Some((got, seen)) = self.members.get_mut(&(thread_id, user_id)) {
-                raise(got, Watermark { number: delivered.min(last), at: Some(unsettled.at) });
-                raise(seen, Watermark { number: read.min(last), at: Some(unsettled.at) });
+                raise(
+                    got,
+                    Watermark { number: delivered.min(last), at: Some(unsettled.at), sequence: unsettled.sequence },
+                );
+                raise(seen, Watermark { number: read.min(last), at: Some(unsettled.at), sequence: unsettled.sequence });
             }
         }
         for (thread_id, head) in batch.heads {

@@ -1,17 +1,22 @@
-//! `timeline`: what was written, and the membership that governs who sees it.
-//! Facts of threads only.
+//! `timeline`: what was written, what became of it, and the membership that
+//! governs who sees it. Facts of threads only. A deletion is final, whatever is
+//! said of the message later.
 
 use crate::projection::Projection;
 use events::{
-    Aggregate, Envelope, Event, MessageKey, Text, ThreadEvent, ThreadId, Timestamp, UserId,
-    event::{Number, ReceiptEvent, UserEvent},
+    Aggregate, Emoji, Envelope, Event, MessageKey, Text, ThreadEvent, ThreadId, Timestamp, UserId,
+    event::{Number, Role},
 };
+use std::collections::BTreeMap;
 
-/// Rows to add.
+/// Rows to add and to change: of each row what it comes to.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Timeline {
     pub(crate) messages: Vec<Message>,
-    pub(crate) members: Vec<Member>,
+    pub(crate) members: BTreeMap<(ThreadId, UserId), Member>,
+    pub(crate) amended: BTreeMap<(ThreadId, Number), Amended>,
+    pub(crate) reactions: BTreeMap<(ThreadId, Number, UserId, Emoji), Reaction>,
+    pub(crate) changes: Vec<Change>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -23,58 +28,262 @@ pub(crate) struct Message {
     pub(crate) sender_id: UserId,
     pub(crate) key: MessageKey,
     pub(crate) reply_to: Option<Number>,
-    pub(crate) body: Text,
+    /// As this batch leaves it; `None`: deleted.
+    pub(crate) body: Option<Text>,
+}
+
+/// What happened to a membership: a joining, a leaving, or both in this order.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Member {
+    pub(crate) joined: Option<Joined>,
+    pub(crate) left_sequence: Option<u64>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) struct Member {
-    pub(crate) joined_sequence: u64,
-    pub(crate) joined_number: Number,
-    pub(crate) thread_id: ThreadId,
-    pub(crate) user_id: UserId,
+pub(crate) struct Joined {
+    pub(crate) sequence: u64,
+    pub(crate) number: Number,
 }
 
-impl Timeline {
-    fn open(&mut self, thread_id: ThreadId, joined_sequence: u64, people: [UserId; 2]) {
-        let member = |user_id| Member { joined_sequence, joined_number: 0, thread_id, user_id };
-        self.members.extend(people.map(member));
+/// What a message has that few have.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Amended {
+    /// Another text, for a message that lies in the store.
+    pub(crate) body: Option<Text>,
+    pub(crate) edited_at: Option<Timestamp>,
+    pub(crate) deleted_at: Option<Timestamp>,
+    pub(crate) mentions: Vec<UserId>,
+}
+
+/// What becomes of one person's reaction with one emoji: it goes, it comes, or both in this order.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Reaction {
+    pub(crate) removed: bool,
+    pub(crate) added: Option<u64>,
+}
+
+/// What happened beside messages.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) number: Number,
+    pub(crate) thread_id: ThreadId,
+    pub(crate) by: UserId,
+    pub(crate) kind: Kind,
+    pub(crate) user_id: Option<UserId>,
+    pub(crate) detail: Option<Text>,
+}
+
+/// The kinds of changes, as the table spells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Created,
+    Renamed,
+    MemberAdded,
+    MemberRemoved,
+    MemberLeft,
+    RoleChanged,
+    Edited,
+    Deleted,
+    Reacted,
+    Unreacted,
+    Opened,
+    Blocked,
+    Unblocked,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Renamed => "renamed",
+            Self::MemberAdded => "member_added",
+            Self::MemberRemoved => "member_removed",
+            Self::MemberLeft => "member_left",
+            Self::RoleChanged => "role_changed",
+            Self::Edited => "edited",
+            Self::Deleted => "deleted",
+            Self::Reacted => "reacted",
+            Self::Unreacted => "unreacted",
+            Self::Opened => "opened",
+            Self::Blocked => "blocked",
+            Self::Unblocked => "unblocked",
+        }
+    }
+
+    /// Whether history shows it.
+    pub(crate) fn is_notice(self) -> bool {
+        match self {
+            Self::Created
+            | Self::Renamed
+            | Self::MemberAdded
+            | Self::MemberRemoved
+            | Self::MemberLeft
+            | Self::RoleChanged => true,
+            Self::Edited
+            | Self::Deleted
+            | Self::Reacted
+            | Self::Unreacted
+            | Self::Opened
+            | Self::Blocked
+            | Self::Unblocked => false,
+        }
     }
 }
 
 impl Projection for Timeline {
     fn project(&mut self, envelope: &Envelope) {
-        let Aggregate::Thread(thread_id) = envelope.aggregate else { return };
-        let sequence = envelope.position.sequence;
-        let actor = || envelope.by.expect("what happens in a thread is done by somebody");
-        match &envelope.event {
-            Event::Thread(ThreadEvent::DirectOpened { peer }) => self.open(thread_id, sequence, [actor(), *peer]),
-            Event::Thread(ThreadEvent::MessageSent { number, key, body, reply_to, opens }) => {
-                if let Some(peer) = opens {
-                    self.open(thread_id, sequence, [actor(), *peer]);
-                }
-                self.messages.push(Message {
-                    sequence,
-                    sent_at: envelope.at,
-                    number: *number,
-                    thread_id,
-                    sender_id: actor(),
-                    key: *key,
-                    reply_to: *reply_to,
-                    body: body.clone(),
-                });
-            }
-            Event::User(
-                UserEvent::SignedUp { .. }
-                | UserEvent::SessionOpened { .. }
-                | UserEvent::SessionRevoked { .. }
-                | UserEvent::PasswordChanged { .. }
-                | UserEvent::ProfileChanged { .. },
-            )
-            | Event::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => {}
+        if let (Aggregate::Thread(thread_id), Event::Thread(event)) = (envelope.aggregate, &envelope.event) {
+            let by = envelope.by.expect("what happens in a thread is done by somebody");
+            let happened = Happened { sequence: envelope.position.sequence, at: envelope.at, thread_id, by };
+            self.message(happened, event);
+            self.member(happened, event);
+            self.changes.extend(change(happened, event));
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.members.is_empty()
+        let Self { messages, members, amended, reactions, changes } = self;
+        messages.is_empty() && members.is_empty() && amended.is_empty() && reactions.is_empty() && changes.is_empty()
+    }
+}
+
+/// When, where and by whom.
+#[derive(Clone, Copy)]
+struct Happened {
+    sequence: u64,
+    at: Timestamp,
+    thread_id: ThreadId,
+    by: UserId,
+}
+
+impl Timeline {
+    fn message(&mut self, Happened { sequence, at, thread_id, by }: Happened, event: &ThreadEvent) {
+        match event {
+            ThreadEvent::MessageSent { number, key, body, reply_to, opens: _, mentions } => {
+                self.messages.push(Message {
+                    sequence,
+                    sent_at: at,
+                    number: *number,
+                    thread_id,
+                    sender_id: by,
+                    key: *key,
+                    reply_to: *reply_to,
+                    body: Some(body.clone()),
+                });
+                if !mentions.is_empty() {
+                    self.amended.entry((thread_id, *number)).or_default().mentions.clone_from(mentions);
+                }
+            }
+            ThreadEvent::MessageEdited { number, body, mentions } => {
+                let amended = self.amended.entry((thread_id, *number)).or_default();
+                if amended.deleted_at.is_some() {
+                    return;
+                }
+                amended.edited_at = Some(at);
+                amended.mentions.clone_from(mentions);
+                match added(&mut self.messages, thread_id, *number) {
+                    Some(message) => message.body = Some(body.clone()),
+                    None => amended.body = Some(body.clone()),
+                }
+            }
+            ThreadEvent::MessageDeleted { number } => {
+                let amended = self.amended.entry((thread_id, *number)).or_default();
+                let deleted_at = Some(amended.deleted_at.unwrap_or(at));
+                *amended = Amended { deleted_at, mentions: Vec::new(), body: None, ..std::mem::take(amended) };
+                if let Some(message) = added(&mut self.messages, thread_id, *number) {
+                    message.body = None;
+                }
+            }
+            ThreadEvent::ReactionAdded { number, emoji } => {
+                let reaction = self.reactions.entry((thread_id, *number, by, emoji.clone())).or_default();
+                reaction.added.get_or_insert(sequence);
+            }
+            ThreadEvent::ReactionRemoved { number, emoji } => {
+                let reaction = Reaction { removed: true, added: None };
+                self.reactions.insert((thread_id, *number, by, emoji.clone()), reaction);
+            }
+            ThreadEvent::DirectOpened { .. }
+            | ThreadEvent::GroupCreated { .. }
+            | ThreadEvent::Renamed { .. }
+            | ThreadEvent::MemberAdded { .. }
+            | ThreadEvent::MemberRemoved { .. }
+            | ThreadEvent::MemberLeft { .. }
+            | ThreadEvent::RoleChanged { .. }
+            | ThreadEvent::PeerBlocked { .. }
+            | ThreadEvent::PeerUnblocked { .. } => {}
+        }
+    }
+
+    fn member(&mut self, Happened { sequence, thread_id, by, .. }: Happened, event: &ThreadEvent) {
+        let mut join = |user_id: UserId, number: Number| {
+            let joined = Some(Joined { sequence, number });
+            self.members.insert((thread_id, user_id), Member { joined, left_sequence: None });
+        };
+        let left = match event {
+            ThreadEvent::DirectOpened { peer } | ThreadEvent::MessageSent { opens: Some(peer), .. } => {
+                join(by, 0);
+                join(*peer, 0);
+                return;
+            }
+            ThreadEvent::GroupCreated { members, .. } => {
+                members.iter().chain([&by]).for_each(|user_id| join(*user_id, 0));
+                return;
+            }
+            ThreadEvent::MemberAdded { user_id, number, .. } => return join(*user_id, *number),
+            ThreadEvent::MemberRemoved { user_id, .. } => *user_id,
+            ThreadEvent::MemberLeft { .. } => by,
+            ThreadEvent::MessageSent { opens: None, .. }
+            | ThreadEvent::MessageEdited { .. }
+            | ThreadEvent::MessageDeleted { .. }
+            | ThreadEvent::ReactionAdded { .. }
+            | ThreadEvent::ReactionRemoved { .. }
+            | ThreadEvent::Renamed { .. }
+            | ThreadEvent::RoleChanged { .. }
+            | ThreadEvent::PeerBlocked { .. }
+            | ThreadEvent::PeerUnblocked { .. } => return,
+        };
+        self.members.entry((thread_id, left)).or_default().left_sequence.get_or_insert(sequence);
+    }
+}
+
+/// A message that this batch adds.
+fn added(messages: &mut [Message], thread_id: ThreadId, number: Number) -> Option<&mut Message> {
+    messages.iter_mut().rev().find(|message| message.thread_id == thread_id && message.number == number)
+}
+
+fn change(Happened { sequence, at, thread_id, by }: Happened, event: &ThreadEvent) -> Option<Change> {
+    let (kind, number, user_id, detail) = match event {
+        ThreadEvent::MessageSent { .. } => return None,
+        ThreadEvent::DirectOpened { peer } => (Kind::Opened, 0, Some(*peer), None),
+        ThreadEvent::GroupCreated { title, .. } => (Kind::Created, 0, None, Some(title.clone())),
+        ThreadEvent::Renamed { title, number } => (Kind::Renamed, *number, None, Some(title.clone())),
+        ThreadEvent::MemberAdded { user_id, role, number } => {
+            (Kind::MemberAdded, *number, Some(*user_id), Some(Text::new(role_name(*role))))
+        }
+        ThreadEvent::MemberRemoved { user_id, number } => (Kind::MemberRemoved, *number, Some(*user_id), None),
+        ThreadEvent::MemberLeft { number } => (Kind::MemberLeft, *number, Some(by), None),
+        ThreadEvent::RoleChanged { user_id, role, number } => {
+            (Kind::RoleChanged, *number, Some(*user_id), Some(Text::new(role_name(*role))))
+        }
+        ThreadEvent::MessageEdited { number, .. } => (Kind::Edited, *number, None, None),
+        ThreadEvent::MessageDeleted { number } => (Kind::Deleted, *number, None, None),
+        ThreadEvent::ReactionAdded { number, emoji } => (Kind::Reacted, *number, None, Some(Text::new(emoji.as_str()))),
+        ThreadEvent::ReactionRemoved { number, emoji } => {
+            (Kind::Unreacted, *number, None, Some(Text::new(emoji.as_str())))
+        }
+        ThreadEvent::PeerBlocked { peer } => (Kind::Blocked, 0, Some(*peer), None),
+        ThreadEvent::PeerUnblocked { peer } => (Kind::Unblocked, 0, Some(*peer), None),
+    };
+    Some(Change { sequence, at, number, thread_id, by, kind, user_id, detail })
+}
+
+/// A role as the tables spell it.
+pub(crate) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Member => "member",
+        Role::Admin => "admin",
+        Role::Owner => "owner",
     }
 }

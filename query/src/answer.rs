@@ -1,7 +1,7 @@
 //! An answer, and the checkpoint that it is true at.
 
 use crate::{Error, View};
-use events::Vector;
+use events::{Vector, event::Role};
 use sqlx::{Row, postgres::PgRow};
 
 /// What a view says, as of a vector that was read in the same snapshot.
@@ -42,4 +42,17 @@ pub(crate) fn vector(view: View, rows: &[PgRow]) -> Result<Vector, Error> {
     }
     let vector = row.try_get::<Option<&str>, _>("vector")?.unwrap_or_default();
     vector.parse().map_err(Error::inconsistent)
+}
+
+pub(crate) fn sequence(column: i64) -> Result<u64, Error> {
+    u64::try_from(column).map_err(Error::inconsistent)
+}
+
+pub(crate) fn role(column: &str) -> Result<Role, Error> {
+    match column {
+        "owner" => Ok(Role::Owner),
+        "admin" => Ok(Role::Admin),
+        "member" => Ok(Role::Member),
+        other => Err(Error::Inconsistent(format!("a member of role {other}").into())),
+    }
 }

@@ -15,6 +15,10 @@ pub enum Cursor {
     Thread { updated_at: Timestamp, thread_id: ThreadId },
     /// After that member of a thread.
     Member { user_id: UserId },
+    /// After that contact.
+    Contact { user_id: UserId },
+    /// After that person in the list of blocks.
+    Block { user_id: UserId },
 }
 
 /// Why a text is no cursor of the list that it was given to.
@@ -24,6 +28,8 @@ pub struct InvalidCursor;
 
 const THREAD: u8 = 1;
 const MEMBER: u8 = 2;
+const CONTACT: u8 = 3;
+const BLOCK: u8 = 4;
 const CHECKSUM: usize = 6;
 
 impl fmt::Display for Cursor {
@@ -32,7 +38,9 @@ impl fmt::Display for Cursor {
             Self::Thread { updated_at, thread_id } => {
                 [&[THREAD], &updated_at.timestamp_millis().to_be_bytes()[..], thread_id.uuid().as_bytes()].concat()
             }
-            Self::Member { user_id } => [&[MEMBER], &user_id.uuid().as_bytes()[..]].concat(),
+            Self::Member { user_id } => person(MEMBER, *user_id),
+            Self::Contact { user_id } => person(CONTACT, *user_id),
+            Self::Block { user_id } => person(BLOCK, *user_id),
         };
         bytes.extend_from_slice(&checksum(&bytes));
         f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
@@ -55,9 +63,15 @@ impl FromStr for Cursor {
                 Ok(Self::Thread { updated_at, thread_id: ThreadId::from_uuid(uuid(id)?) })
             }
             (&MEMBER, id) => Ok(Self::Member { user_id: UserId::from_uuid(uuid(id)?) }),
+            (&CONTACT, id) => Ok(Self::Contact { user_id: UserId::from_uuid(uuid(id)?) }),
+            (&BLOCK, id) => Ok(Self::Block { user_id: UserId::from_uuid(uuid(id)?) }),
             _ => Err(InvalidCursor),
         }
     }
+}
+
+fn person(kind: u8, user_id: UserId) -> Vec<u8> {
+    [&[kind], &user_id.uuid().as_bytes()[..]].concat()
 }
 
 fn uuid(bytes: &[u8]) -> Result<Uuid, InvalidCursor> {

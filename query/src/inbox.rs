@@ -2,11 +2,14 @@
 //! read. Answers of one thread go to its members; to anyone else it does not exist.
 
 use crate::{
-    Answer, Cursor, Error, InvalidCursor, View, Views,
+    Answer, Cursor, Error, InvalidCursor, Paged, View, Views,
     answer::{self, as_of},
     measures::Question,
 };
-use events::{ThreadId, Timestamp, UserId, event::Number};
+use events::{
+    ThreadId, Timestamp, UserId,
+    event::{Number, Role},
+};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -25,7 +28,12 @@ pub struct Thread {
     pub last_message: Option<LastMessage>,
     pub updated_at: Timestamp,
     pub unread: u32,
+    /// Those of the unread that mention the reader.
+    pub mentions_unread: u32,
     pub read_number: Number,
+    pub muted_until: Option<Timestamp>,
+    pub archived: bool,
+    pub pinned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +42,14 @@ pub enum Kind {
     Group,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Owner,
-    Admin,
-    Member,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastMessage {
     pub number: Number,
     pub sender_id: UserId,
-    /// `None` once its author was erased.
+    /// `None` once it was deleted, or its author erased.
     pub body: Option<String>,
     pub sent_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// One who is in a thread.
@@ -72,19 +74,15 @@ pub struct Mark {
     pub at: Timestamp,
 }
 
-/// A thread that a person is in, as a socket needs to know it.
+/// A thread that a person is in, or has left, as a socket needs to know it: their newest time there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub thread_id: ThreadId,
     pub joined_sequence: u64,
+    /// The thread's last number then.
+    pub joined_number: Number,
+    pub left_sequence: Option<u64>,
     pub member_count: u32,
-}
-
-/// A part of a list, and where the next one begins, if there is more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paged<T> {
-    pub items: Vec<T>,
-    pub next: Option<Cursor>,
 }
 
 /// A member's threads, each as `t` with what its member may see of it.
@@ -93,13 +91,20 @@ macro_rules! threads_of_reader {
         concat!(
             as_of!("inbox"),
             "SELECT vector, version, t.* FROM as_of LEFT JOIN ( \
-                 SELECT h.thread_id, h.kind, h.title, m.peer_id, m.role, h.member_count, h.last_number, h.updated_at, \
+                 SELECT h.thread_id, h.kind, h.title, m.peer_id, m.role, h.member_count, h.last_number, \
+                        greatest(h.updated_at, m.joined_at) AS updated_at, \
                         greatest(0, h.last_number - greatest(m.read_number, m.joined_number)) AS unread, \
-                        m.read_number, \
+                        (SELECT count(*)::integer FROM inbox.mentions x \
+                         WHERE x.thread_id = m.thread_id AND x.user_id = $1 \
+                           AND x.number > greatest(m.read_number, m.joined_number)) AS mentions_unread, \
+                        m.read_number, s.muted_until, coalesce(s.archived, false) AS archived, \
+                        coalesce(s.pinned, false) AS pinned, \
+                        CASE WHEN h.last_number > m.joined_number THEN h.last_deleted_at END AS last_deleted_at, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_sender_id END AS last_sender_id, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_body END AS last_body, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_sent_at END AS last_sent_at \
                  FROM inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id \
+                 LEFT JOIN inbox.settings s ON s.user_id = m.user_id AND s.thread_id = m.thread_id \
                  WHERE m.user_id = $1 AND m.left_sequence IS NULL ",
             $condition,
             ") t ON true"
@@ -127,36 +132,39 @@ macro_rules! members_for_reader {
 
 const THREADS: &str = concat!(
     threads_of_reader!(
-        "AND ($2::timestamptz IS NULL OR (h.updated_at, h.thread_id) < ($2, $3::uuid)) \
-         ORDER BY h.updated_at DESC, h.thread_id DESC LIMIT $4"
+        "AND coalesce(s.archived, false) = $2 \
+         AND ($3::timestamptz IS NULL OR (greatest(h.updated_at, m.joined_at), h.thread_id) < ($3, $4::uuid)) \
+         ORDER BY greatest(h.updated_at, m.joined_at) DESC, h.thread_id DESC LIMIT $5"
     ),
     " ORDER BY t.updated_at DESC, t.thread_id DESC"
 );
 const THREAD: &str = threads_of_reader!("AND m.thread_id = $2");
 const MEMBERSHIPS: &str = concat!(
     as_of!("inbox"),
-    "SELECT vector, version, m.thread_id, m.joined_sequence, h.member_count \
+    "SELECT vector, version, m.thread_id, m.joined_sequence, m.joined_number, m.left_sequence, h.member_count \
      FROM as_of LEFT JOIN (inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id) \
-     ON m.user_id = $1 AND m.left_sequence IS NULL ORDER BY m.thread_id"
+     ON m.user_id = $1 ORDER BY m.thread_id"
 );
 const MEMBERS: &str = members_for_reader!("AND ($3::uuid IS NULL OR user_id > $3) ORDER BY user_id LIMIT $4");
 const RECEIPTS: &str = members_for_reader!("");
 
 impl Views {
-    /// A page of a person's inbox, newest activity first.
+    /// A page of a person's inbox, of what is archived or of the rest, newest activity first.
     pub async fn threads(
         &self,
         reader: UserId,
+        archived: bool,
         after: Option<Cursor>,
         limit: u16,
     ) -> Result<Answer<Paged<Thread>>, Error> {
         let after = match after {
             None => None,
             Some(Cursor::Thread { updated_at, thread_id }) => Some((updated_at, thread_id.uuid())),
-            Some(Cursor::Member { .. }) => return Err(InvalidCursor.into()),
+            Some(_) => return Err(InvalidCursor.into()),
         };
         let query = sqlx::query(THREADS)
             .bind(reader.uuid())
+            .bind(archived)
             .bind(after.map(|(updated_at, _)| updated_at))
             .bind(after.map(|(_, thread_id)| thread_id))
             .bind(i64::from(limit) + 1);
@@ -174,7 +182,7 @@ impl Views {
         Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, thread, "thread_id")?.pop() })
     }
 
-    /// All threads that a person is in now.
+    /// All threads that a person is or was in.
     pub async fn memberships(&self, user_id: UserId) -> Result<Answer<Vec<Membership>>, Error> {
         let rows = self.rows(Question::Memberships, sqlx::query(MEMBERSHIPS).bind(user_id.uuid())).await?;
         Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, membership, "thread_id")? })
@@ -191,7 +199,7 @@ impl Views {
         let after = match after {
             None => None,
             Some(Cursor::Member { user_id }) => Some(user_id.uuid()),
-            Some(Cursor::Thread { .. }) => return Err(InvalidCursor.into()),
+            Some(_) => return Err(InvalidCursor.into()),
         };
         let query = sqlx::query(MEMBERS).bind(thread_id.uuid()).bind(reader.uuid()).bind(after);
         let rows = self.rows(Question::Members, query.bind(i64::from(limit) + 1)).await?;
@@ -206,16 +214,6 @@ impl Views {
         let rows =
             self.rows(Question::Receipts, sqlx::query(RECEIPTS).bind(thread_id.uuid()).bind(reader.uuid())).await?;
         of_thread(&rows, receipt)
-    }
-}
-
-impl<T> Paged<T> {
-    /// Of one more item than fits: the page, and where the next begins if there is that one more.
-    fn new(mut items: Vec<T>, limit: u16, cursor: impl FnOnce(&T) -> Cursor) -> Self {
-        let more = items.len() > usize::from(limit);
-        items.truncate(limit.into());
-        let next = items.last().filter(|_| more).map(cursor);
-        Self { items, next }
     }
 }
 
@@ -246,6 +244,7 @@ fn thread(row: &PgRow) -> Result<Thread, Error> {
             sender_id,
             body: row.try_get("last_body")?,
             sent_at: row.try_get("last_sent_at")?,
+            deleted_at: row.try_get("last_deleted_at")?,
         }),
     };
     Ok(Thread {
@@ -259,14 +258,20 @@ fn thread(row: &PgRow) -> Result<Thread, Error> {
         last_message,
         updated_at: row.try_get("updated_at")?,
         unread: number(row, "unread")?,
+        mentions_unread: number(row, "mentions_unread")?,
         read_number: number(row, "read_number")?,
+        muted_until: row.try_get("muted_until")?,
+        archived: row.try_get("archived")?,
+        pinned: row.try_get("pinned")?,
     })
 }
 
 fn membership(row: &PgRow) -> Result<Membership, Error> {
     Ok(Membership {
         thread_id: ThreadId::from_uuid(row.try_get("thread_id")?),
-        joined_sequence: u64::try_from(row.try_get::<i64, _>("joined_sequence")?).map_err(Error::inconsistent)?,
+        joined_sequence: answer::sequence(row.try_get("joined_sequence")?)?,
+        joined_number: number(row, "joined_number")?,
+        left_sequence: row.try_get::<Option<i64>, _>("left_sequence")?.map(answer::sequence).transpose()?,
         member_count: number(row, "member_count")?,
     })
 }
@@ -304,10 +309,5 @@ fn kind(row: &PgRow) -> Result<Kind, Error> {
 }
 
 fn role(row: &PgRow) -> Result<Role, Error> {
-    match row.try_get("role")? {
-        "owner" => Ok(Role::Owner),
-        "admin" => Ok(Role::Admin),
-        "member" => Ok(Role::Member),
-        other => Err(Error::Inconsistent(format!("a member of role {other}").into())),
-    }
+    answer::role(row.try_get("role")?)
 }

@@ -10,11 +10,15 @@ const ANSWER: &str = "herald_query_duration_seconds";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
     AsOf,
+    Blocks,
+    Contacts,
     FindKey,
     History,
     Members,
     Memberships,
     Message,
+    Missed,
+    MovedReceipts,
     Oneself,
     Receipts,
     Thread,
@@ -30,13 +34,17 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 16] = [
         Self::AsOf,
+        Self::Blocks,
+        Self::Contacts,
         Self::FindKey,
         Self::History,
         Self::Members,
         Self::Memberships,
         Self::Message,
+        Self::Missed,
+        Self::MovedReceipts,
         Self::Oneself,
         Self::Receipts,
         Self::Thread,
@@ -48,11 +56,15 @@ impl Question {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AsOf => "as_of",
+            Self::Blocks => "blocks",
+            Self::Contacts => "contacts",
             Self::FindKey => "find_key",
             Self::History => "history",
             Self::Members => "members",
             Self::Memberships => "memberships",
             Self::Message => "message",
+            Self::Missed => "missed",
+            Self::MovedReceipts => "moved_receipts",
             Self::Oneself => "oneself",
             Self::Receipts => "receipts",
             Self::Thread => "thread",

@@ -23,9 +23,9 @@ impl View {
         }
     }
 
-    pub(crate) const fn version(self) -> i32 {
+    pub const fn version(self) -> i32 {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox => 1,
+            Self::Directory | Self::Timeline | Self::Inbox => 2,
         }
     }
 

@@ -5,14 +5,16 @@ use command::{
     Threads,
     decider::Aggregate as _,
     handler::Handler,
+    people::PersonError,
     thread::Thread,
-    threads::{Send, ThreadError, To},
-    user::{self, User},
+    threads::{Amend, Amendment, NewGroup, Send, Shown, ShownMessage, ThreadError, To},
+    user::{self, Keep, User},
 };
 use events::{
     Aggregate, Clock, EventLog, Ids, MessageKey, Text, ThreadId, UserId,
+    event::{Adders, Role},
     log::{Options, Snapshot},
-    text::Body,
+    text::{Body, Line},
 };
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
@@ -41,7 +43,7 @@ async fn sign_up(node: &Node) -> UserId {
 
 fn send(by: UserId, to: To, body: &str) -> Send {
     let key = MessageKey::from_uuid(Ids::random().next());
-    Send { by, to, key, body: Body::parse(body).unwrap(), reply_to: None, absent: None }
+    Send { by, to, key, body: Body::parse(body).unwrap(), reply_to: None, mentions: Vec::new(), absent: None }
 }
 
 #[tokio::test]
@@ -205,4 +207,134 @@ async fn a_state_that_leaves_the_cache_changed_is_kept_as_a_snapshot() {
     for id in people {
         assert!(small.glance(id, User::is_signed_up).await.unwrap());
     }
+}
+
+fn group(by: UserId, members: &[UserId]) -> NewGroup {
+    NewGroup { by, thread_id: None, title: Line::parse("group").unwrap(), members: members.to_vec() }
+}
+
+#[tokio::test]
+async fn of_two_owners_who_depose_each_other_on_two_nodes_one_stays() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob) = (sign_up(&a).await, sign_up(&a).await);
+    for _ in 0..50 {
+        let thread = a.threads.create_group(group(ada, &[bob])).await.unwrap().thread_id;
+        a.threads.put_member(ada, thread, bob, Some(Role::Owner)).await.unwrap();
+        let (hers, his) = tokio::join!(
+            a.threads.put_member(ada, thread, bob, Some(Role::Member)),
+            b.threads.put_member(bob, thread, ada, Some(Role::Member)),
+        );
+        assert_eq!(usize::from(hers.is_ok()) + usize::from(his.is_ok()), 1, "{hers:?} {his:?}");
+        assert!([hers, his].into_iter().any(|answer| matches!(answer, Err(ThreadError::LastOwner))));
+    }
+}
+
+#[tokio::test]
+async fn who_was_removed_on_one_node_sends_on_no_other_and_a_return_is_known_at_once() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob) = (sign_up(&a).await, sign_up(&a).await);
+    let thread = a.threads.create_group(group(ada, &[bob])).await.unwrap().thread_id;
+    let from_bob = || b.threads.send(send(bob, To::Thread(thread), "hi"));
+    let mut number = 0;
+    for _ in 0..20 {
+        number += 1;
+        assert_eq!(from_bob().await.unwrap().number, number);
+        a.threads.remove_member(ada, thread, bob).await.unwrap();
+        assert!(matches!(from_bob().await, Err(ThreadError::NotFound)));
+        a.threads.put_member(ada, thread, bob, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_is_asked_for_again_is_the_same_and_not_somebody_elses() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob) = (sign_up(&a).await, sign_up(&a).await);
+    let thread_id = Some(ThreadId::from_uuid(Ids::random().next()));
+    let first = a.threads.create_group(NewGroup { thread_id, ..group(ada, &[bob]) }).await.unwrap();
+    let again = b.threads.create_group(NewGroup { thread_id, ..group(ada, &[bob]) }).await.unwrap();
+    assert!(first.created && !again.created);
+    assert_eq!((first.thread_id, first.position), (again.thread_id, again.position));
+    let his = b.threads.create_group(NewGroup { thread_id, ..group(bob, &[]) }).await;
+    assert!(matches!(his, Err(ThreadError::IdTaken)));
+}
+
+#[tokio::test]
+async fn nobody_is_added_who_does_not_want_it_and_then_nothing_happens() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob, shy, hurt) = (sign_up(&a).await, sign_up(&a).await, sign_up(&a).await, sign_up(&a).await);
+    let thread = b.threads.create_group(group(ada, &[shy, hurt])).await.unwrap().thread_id;
+    b.threads.remove_member(ada, thread, shy).await.unwrap();
+    b.threads.remove_member(ada, thread, hurt).await.unwrap();
+    let profile = user::Profile { may_add_me: Some(Adders::Contacts), ..user::Profile::default() };
+    a.users.handle(Aggregate::User(shy), shy, &user::Command::ChangeProfile(profile), |_| ()).await.unwrap();
+    a.threads.people().block(hurt, ada).await.unwrap();
+    for refusing in [shy, hurt] {
+        let created = b.threads.create_group(group(ada, &[bob, refusing])).await;
+        assert!(matches!(created, Err(ThreadError::MayNotAdd(who)) if who == [refusing]));
+        let added = b.threads.put_member(ada, thread, refusing, None).await;
+        assert!(matches!(added, Err(ThreadError::MayNotAdd(who)) if who == [refusing]));
+    }
+    let nobody = UserId::from_uuid(Ids::random().next());
+    let created = a.threads.create_group(group(ada, &[bob, nobody])).await;
+    assert!(matches!(created, Err(ThreadError::NoSuchPerson(who)) if who == [nobody]));
+    a.threads.people().save_contact(shy, ada, None).await.unwrap();
+    a.threads.people().unblock(hurt, ada).await.unwrap();
+    for willing in [shy, hurt] {
+        b.threads.put_member(ada, thread, willing, None).await.unwrap();
+    }
+    // Only who is in may know who could be.
+    assert!(matches!(b.threads.put_member(bob, thread, nobody, None).await, Err(ThreadError::NotFound)));
+}
+
+#[tokio::test]
+async fn a_block_holds_on_every_node_at_once() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob) = (sign_up(&a).await, sign_up(&a).await);
+    a.threads.send(send(ada, To::Peer(bob), "hi")).await.unwrap();
+    for _ in 0..20 {
+        b.threads.people().block(bob, ada).await.unwrap();
+        assert!(matches!(a.threads.send(send(ada, To::Peer(bob), "hi")).await, Err(ThreadError::Blocked)));
+        b.threads.people().unblock(bob, ada).await.unwrap();
+        a.threads.send(send(ada, To::Peer(bob), "hi")).await.unwrap();
+    }
+    assert!(matches!(a.threads.people().block(ada, ada).await, Err(PersonError::Oneself)));
+    let nobody = UserId::from_uuid(Ids::random().next());
+    assert!(matches!(a.threads.people().save_contact(ada, nobody, None).await, Err(PersonError::NotFound)));
+    b.threads.people().block(bob, ada).await.unwrap();
+    assert!(matches!(a.threads.people().save_contact(ada, bob, None).await, Err(PersonError::NotFound)));
+}
+
+#[tokio::test]
+async fn an_edit_that_saw_the_message_before_its_deletion_on_another_node_is_refused() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob) = (sign_up(&a).await, sign_up(&a).await);
+    let sent = a.threads.send(send(ada, To::Peer(bob), "hi")).await.unwrap();
+    let message = ShownMessage { author: ada, body: Some("hi".to_owned()), deleted: false, reacted: Vec::new() };
+    let shown = Shown { as_of: sent.position.sequence, message: Some(message) };
+    let amend = |change, shown| Amend { by: ada, thread_id: sent.thread_id, number: 1, change, shown };
+    let edit = || Amendment::Edit { body: Body::parse("ho").unwrap(), mentions: Vec::new() };
+    let unseen = b.threads.amend(amend(edit(), None)).await;
+    assert!(matches!(unseen, Err(ThreadError::NotShown { as_of }) if as_of == sent.position));
+    let deleted = a.threads.amend(amend(Amendment::Delete, Some(shown.clone()))).await.unwrap();
+    assert!(matches!(b.threads.amend(amend(edit(), Some(shown.clone()))).await, Err(ThreadError::Deleted)));
+    let again = b.threads.amend(amend(Amendment::Delete, Some(shown))).await.unwrap();
+    assert_eq!((again.position, again.at), (deleted.position, None));
+}
+
+#[tokio::test]
+async fn only_members_keep_a_thread_their_way() {
+    let deployment = Deployment::new().await;
+    let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
+    let (ada, bob, eve) = (sign_up(&a).await, sign_up(&a).await, sign_up(&a).await);
+    let thread = a.threads.open_direct(ada, bob).await.unwrap().thread_id;
+    let pin = Keep { pinned: Some(true), ..Keep::default() };
+    let first = a.threads.people().keep_thread(bob, thread, pin).await.unwrap();
+    assert_eq!(b.threads.people().keep_thread(bob, thread, pin).await.unwrap(), first);
+    assert!(matches!(b.threads.people().keep_thread(eve, thread, pin).await, Err(PersonError::NotFound)));
 }

@@ -28,7 +28,7 @@ fn message(thread_id: ThreadId, by: UserId, number: u32) -> Draft {
         id: EventId::from_uuid(ids.next()),
         by: Some(by),
         at: Clock::system().now(),
-        event: ThreadEvent::MessageSent { number, key, body, reply_to: None, opens: None }.into(),
+        event: ThreadEvent::MessageSent { number, key, body, reply_to: None, opens: None, mentions: vec![] }.into(),
     }
 }
 
@@ -98,6 +98,16 @@ async fn an_aggregates_history_is_found_along_its_links_among_others() {
     for foreign in [(sequence, another_id), (sequence + 1, id), (last + 1_000, id)] {
         assert!(matches!(since(Some(foreign)).await.unwrap(), History::Foreign), "{foreign:?}");
     }
+
+    // Above any sequence, whether one of its own facts lies there or not.
+    let above = async |floor, most| {
+        let facts = log.history_above(Aggregate::Thread(one), floor, most).await.unwrap();
+        facts.map(|facts| facts.iter().map(|envelope| number(envelope)).collect::<Vec<_>>())
+    };
+    for (floor, first) in [(0, 1), (sequence - 1, 12), (sequence, 13), (last - 1, 20), (last, 21), (last + 1_000, 21)] {
+        assert_eq!(above(floor, 20).await, Some((first..=20).collect()), "{floor}");
+    }
+    assert_eq!((above(sequence, 8).await.map(|facts| facts.len()), above(sequence, 7).await), (Some(8), None));
 }
 
 #[tokio::test]

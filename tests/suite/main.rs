@@ -6,6 +6,7 @@
 mod accounts;
 mod attacks;
 mod bench;
+mod contract;
 mod embedded;
 mod eyes;
 mod faults;

@@ -78,6 +78,28 @@ impl Person {
         send(self.request(Method::PUT, path).json(&body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Writes into a thread.
+    pub async fn write_in(&self, thread_id: &str, text: &str) -> Answer {
+        self.post(&format!("/v1/threads/{thread_id}/messages"), json!({ "key": key(), "body": text })).await
+    }
+
+    /// Creates a group with others.
+    pub async fn create_group(&self, others: &[&Self]) -> String {
+        let member_ids: Vec<_> = others.iter().map(|other| &other.user_id).collect();
+        let body = json!({ "kind": "group", "title": "group", "member_ids": member_ids });
+        let created = self.post("/v1/threads", body).await;
+        assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
+        created.body["thread_id"].as_str().unwrap().to_owned()
+    }
+
     /// Writes into the direct thread with somebody.
     pub async fn write(&self, to: &Self, text: &str) -> Answer {
         self.post("/v1/messages", json!({ "to": to.user_id, "key": key(), "body": text })).await

@@ -1,8 +1,11 @@
 //! Sockets on real servers: what happens is pushed once, to everybody whom it
 //! concerns; whoever was cut off resumes without gap or duplicate.
 
+mod away;
+mod chat;
 pub mod client;
 mod closing;
+mod sync;
 
 use crate::{
     harness::{Deployment, Herald},
@@ -94,7 +97,8 @@ async fn a_request_that_fails_is_answered_and_the_socket_lives() {
     forged["sender_id"] = json!(bob.user_id);
     let stranger = json!({ "type": "send", "id": "1", "thread_id": key(), "key": key(), "body": "hi" });
     let edit = json!({ "type": "edit", "id": "1", "thread_id": key(), "number": 1, "body": "hi" });
-    for (frame, status) in [(short, 422), (forged, 422), (stranger, 404), (edit, 422)] {
+    let no_emoji = json!({ "type": "react", "id": "1", "thread_id": key(), "number": 1, "emoji": "x" });
+    for (frame, status) in [(short, 422), (forged, 422), (stranger, 404), (edit, 404), (no_emoji, 422)] {
         client.say(&frame).await;
         let error = client.expect("error").await;
         assert_eq!((&error["id"], &error["problem"]["status"]), (&json!("1"), &json!(status)), "{error}");

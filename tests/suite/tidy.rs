@@ -25,7 +25,7 @@ const CONFINED: [(&str, &[&str]); 3] =
     [("async-nats", &["events"]), ("axum", &["gateway"]), ("sqlx", &["herald", "projection", "query"])];
 
 /// Files, and folders with all below them, that are functions of their arguments.
-const PURE: [&str; 22] = [
+const PURE: [&str; 25] = [
     "command/src/decider.rs",
     "command/src/thread/",
     "command/src/user.rs",
@@ -38,9 +38,12 @@ const PURE: [&str; 22] = [
     "events/src/subject.rs",
     "events/src/text.rs",
     "gateway/src/frame/",
+    "gateway/src/hub/attaching.rs",
     "gateway/src/hub/audience.rs",
     "gateway/src/hub/ring.rs",
     "gateway/src/hub/state.rs",
+    "gateway/src/hub/stay.rs",
+    "gateway/src/hub/telling.rs",
     "gateway/src/hub/told.rs",
     "gateway/src/session/",
     "projection/src/directory.rs",

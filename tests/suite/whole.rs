@@ -36,11 +36,9 @@ pub(super) async fn history(reader: &Person, thread_id: &str, after: &str) -> BT
 pub(super) async fn logged(log: &EventLog, thread_id: &str) -> BTreeMap<u64, (String, String)> {
     let thread = Aggregate::Thread(thread_id.parse().unwrap());
     let History::Since(facts) = log.history(thread, None).await.unwrap() else { panic!("nothing was known") };
-    let message = |event: &Event| match event {
-        Event::Thread(ThreadEvent::MessageSent { number, key, body, .. }) => {
-            Some((u64::from(*number), (key.to_string(), body.as_str().unwrap().to_owned())))
-        }
-        Event::Thread(ThreadEvent::DirectOpened { .. }) | Event::User(_) | Event::Receipts(_) => None,
+    let message = |event: &Event| {
+        let Event::Thread(ThreadEvent::MessageSent { number, key, body, .. }) = event else { return None };
+        Some((u64::from(*number), (key.to_string(), body.as_str().unwrap().to_owned())))
     };
     facts.iter().filter_map(|envelope| message(&envelope.event)).collect()
 }

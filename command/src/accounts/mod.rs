@@ -5,6 +5,7 @@
 mod credentials;
 mod devices;
 mod error;
+mod mentions;
 mod oneself;
 mod password;
 mod revoked;
@@ -230,6 +231,7 @@ impl Accounts {
             HandleError::Rejected(user::Rejection::Unknown | user::Rejection::PasswordChanged) => {
                 AccountError::BadCredentials
             }
+            HandleError::Rejected(user::Rejection::TooMany) => AccountError::Inconsistent("an account keeps nothing"),
             HandleError::Conflict => AccountError::Busy,
             HandleError::OutcomeUnknown(source) => AccountError::OutcomeUnknown(source),
             HandleError::Log(error) => AccountError::Unavailable(error),

@@ -12,8 +12,10 @@ use std::sync::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
-/// A snapshot is due after that many events.
+/// A snapshot is due after that many events; of a large state after more, so that it costs each no more than so many
+/// bytes.
 const SNAPSHOT_EVERY: u64 = 64;
+const SNAPSHOT_BYTES: u64 = 512;
 /// Snapshots that wait to be kept; one more is left out, as all are optional.
 const WAITING: usize = 256;
 /// About what a cell takes beside its state, in bytes.
@@ -96,7 +98,8 @@ impl<A: Aggregate> Cache<A> {
             self.cells.insert(id, Weighed { cell: Arc::clone(cell), weight });
             self.measures.size(self.cells.weight(), self.cells.len());
         }
-        if known.unkept >= SNAPSHOT_EVERY && self.due.try_send((id, known.clone())).is_ok() {
+        if known.unkept >= SNAPSHOT_EVERY.max(weight / SNAPSHOT_BYTES) && self.due.try_send((id, known.clone())).is_ok()
+        {
             known.unkept = 0;
         }
     }

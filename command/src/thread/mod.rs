@@ -1,24 +1,59 @@
-//! A conversation: who is in it, what number comes next, and which sends it has
-//! already seen. Direct threads; groups share the members and the numbers.
+//! A conversation: who is in it, what number comes next, which sends it has
+//! already seen, and what was lately done to its messages.
 
+mod amending;
+#[cfg(test)]
+mod amending_tests;
+mod amendments;
+mod group;
+#[cfg(test)]
+mod group_tests;
 mod sends;
 #[cfg(test)]
 mod tests;
 
+pub use amending::{Amend, Change, MAX_REACTIONS, Shown, ShownMessage};
+pub use group::MAX_MEMBERS;
 pub use sends::{Content, Repeated};
 
 use crate::decider::{Aggregate, Decider, Fact};
-use events::{Event, MessageKey, Text, ThreadEvent, UserId, event::Number};
+use amendments::{Amendments, What};
+use events::{
+    Event, MessageKey, Text, ThreadEvent, UserId,
+    event::{Number, Role},
+};
 use sends::{Known, Sends};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A thread as its rules see it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Thread {
-    members: BTreeSet<UserId>,
+    /// `None` until it is open.
+    kind: Option<Kind>,
+    /// Who created the group.
+    created_by: Option<UserId>,
+    members: BTreeMap<UserId, Member>,
+    /// Those of a direct thread who want nothing from the other; also before it is open.
+    blocked_by: BTreeSet<UserId>,
     last_number: Number,
     sends: Sends,
+    amendments: Amendments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    Direct,
+    Group,
+}
+
+/// What a member may, and from where on they see the thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Member {
+    role: Role,
+    joined_sequence: u64,
+    joined_number: Number,
+    was_owner: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -28,7 +63,38 @@ pub enum Command {
         by: UserId,
         peer: UserId,
     },
+    /// Want nothing from the other of a direct thread.
+    Block {
+        by: UserId,
+        peer: UserId,
+    },
+    Unblock {
+        by: UserId,
+        peer: UserId,
+    },
     Send(Send),
+    Amend(Amend),
+    /// Create a group with those others.
+    CreateGroup {
+        by: UserId,
+        title: Text,
+        members: Vec<UserId>,
+    },
+    Rename {
+        by: UserId,
+        title: Text,
+    },
+    /// Have somebody be a member; in that role, or as they are.
+    PutMember {
+        by: UserId,
+        user_id: UserId,
+        role: Option<Role>,
+    },
+    /// Have somebody be no member; oneself: leave.
+    RemoveMember {
+        by: UserId,
+        user_id: UserId,
+    },
 }
 
 /// One message on its way.
@@ -41,6 +107,8 @@ pub struct Send {
     pub reply_to: Option<Number>,
     /// The peer with whom a direct thread is opened where there is none yet.
     pub opens: Option<UserId>,
+    /// Whom the text may mention, members or not.
+    pub mentions: Vec<UserId>,
     /// The sequence as of which the message log has no message of this sender with this key.
     pub absent_as_of: Option<u64>,
 }
@@ -49,8 +117,27 @@ pub struct Send {
 pub enum Rejection {
     #[error("no such thread for this person")]
     NotAMember,
-    #[error("there is no message of that number to reply to")]
+    #[error("there is no message of that number for this person")]
     NoSuchMessage,
+    #[error("the other wants nothing from this person")]
+    Blocked,
+    #[error("only a group has a title, and members who come and go")]
+    NotAGroup,
+    #[error("this person's role does not allow it")]
+    Forbidden,
+    #[error("a group has an owner as long as it has members")]
+    LastOwner,
+    #[error("the group has as many members as it may")]
+    Full,
+    #[error("the id is of another thread")]
+    IdTaken,
+    #[error("the message was deleted")]
+    Deleted,
+    #[error("nobody reacts in more ways to one message")]
+    TooManyReactions,
+    /// What the message is, only the message log can tell, once it has come to that sequence.
+    #[error("what the message is, is not known here")]
+    NotShown { as_of: u64 },
     #[error("the key was used for another message")]
     KeyReused,
     /// Only the message log can tell, once it has come to that sequence.
@@ -60,15 +147,20 @@ pub enum Rejection {
 
 impl Thread {
     pub fn is_open(&self) -> bool {
-        !self.members.is_empty()
+        self.kind.is_some()
     }
 
     pub fn has_member(&self, user_id: UserId) -> bool {
-        self.members.contains(&user_id)
+        self.members.contains_key(&user_id)
     }
 
     pub fn last_number(&self) -> Number {
         self.last_number
+    }
+
+    /// Whether that one of a direct thread wants nothing from the other.
+    pub fn is_blocked_by(&self, user_id: UserId) -> bool {
+        self.blocked_by.contains(&user_id)
     }
 
     /// What was answered to that send before, if it is among the latest.
@@ -76,9 +168,18 @@ impl Thread {
         self.sends.find(by, key)
     }
 
+    fn decide_open(&self, peer: UserId) -> Result<Option<ThreadEvent>, Rejection> {
+        match self.kind {
+            Some(_) => Ok(None),
+            None if self.is_blocked_by(peer) => Err(Rejection::Blocked),
+            None => Ok(Some(ThreadEvent::DirectOpened { peer })),
+        }
+    }
+
     fn decide_send(&self, send: &Send) -> Result<Option<ThreadEvent>, Rejection> {
         let opens = send.opens.filter(|_| !self.is_open());
-        if opens.is_none() && !self.has_member(send.by) {
+        let joined = self.members.get(&send.by);
+        if opens.is_none() && joined.is_none() {
             return Err(Rejection::NotAMember);
         }
         match self.sends.knows(send.by, send.key, send.absent_as_of) {
@@ -87,16 +188,39 @@ impl Thread {
             Known::Unsure { as_of } => return Err(Rejection::KeyUnknown { as_of }),
             Known::New => {}
         }
-        if send.reply_to.is_some_and(|number| !(1..=self.last_number).contains(&number)) {
+        if self.blocked_by.iter().any(|blocker| *blocker != send.by) {
+            return Err(Rejection::Blocked);
+        }
+        let replies_to_what_is_seen =
+            |number: Number| number <= self.last_number && joined.is_some_and(|m| m.sees(number));
+        if send.reply_to.is_some_and(|number| !replies_to_what_is_seen(number)) {
             return Err(Rejection::NoSuchMessage);
         }
+        let is_member = |named: UserId| match opens {
+            Some(peer) => named == peer || named == send.by,
+            None => self.has_member(named),
+        };
+        let mentions = send.mentions.iter().copied().filter(|named| is_member(*named)).collect();
         Ok(Some(ThreadEvent::MessageSent {
             number: self.last_number + 1,
             key: send.key,
             body: send.body.clone(),
             reply_to: send.reply_to,
             opens,
+            mentions,
         }))
+    }
+
+    /// Those who are members.
+    fn mentioned(&self, mentions: &[UserId]) -> Vec<UserId> {
+        mentions.iter().copied().filter(|user_id| self.has_member(*user_id)).collect()
+    }
+
+    fn open_direct(&mut self, sequence: u64, people: impl IntoIterator<Item = UserId>) {
+        self.kind = Some(Kind::Direct);
+        for user_id in people {
+            self.enter(sequence, user_id, Role::Member);
+        }
     }
 }
 
@@ -107,32 +231,63 @@ impl Decider for Thread {
 
     fn decide(&self, command: &Command) -> Result<Option<ThreadEvent>, Rejection> {
         match command {
-            Command::OpenDirect { .. } if self.is_open() => Ok(None),
-            Command::OpenDirect { peer, .. } => Ok(Some(ThreadEvent::DirectOpened { peer: *peer })),
+            Command::OpenDirect { peer, .. } => self.decide_open(*peer),
+            Command::Block { by, peer } => {
+                Ok((!self.is_blocked_by(*by)).then_some(ThreadEvent::PeerBlocked { peer: *peer }))
+            }
+            Command::Unblock { by, peer } => {
+                Ok(self.is_blocked_by(*by).then_some(ThreadEvent::PeerUnblocked { peer: *peer }))
+            }
             Command::Send(send) => self.decide_send(send),
+            Command::Amend(amend) => self.decide_amend(amend),
+            Command::CreateGroup { by, title, members } => self.decide_create(*by, title, members),
+            Command::Rename { by, title } => self.decide_rename(*by, title),
+            Command::PutMember { by, user_id, role } => self.decide_put(*by, *user_id, *role),
+            Command::RemoveMember { by, user_id } => self.decide_remove(*by, *user_id),
         }
     }
 
     fn evolve(&mut self, fact: Fact<'_, ThreadEvent>) {
-        match fact.event {
-            ThreadEvent::DirectOpened { peer } => self.members.extend(fact.by.into_iter().chain([*peer])),
-            ThreadEvent::MessageSent { number, key, body, reply_to, opens } => {
+        let Fact { sequence, by, at, event } = fact;
+        match event {
+            ThreadEvent::DirectOpened { peer } => self.open_direct(sequence, by.into_iter().chain([*peer])),
+            ThreadEvent::MessageSent { number, key, body, reply_to, opens, mentions: _ } => {
                 if let Some(peer) = opens {
-                    self.members.extend(fact.by.into_iter().chain([*peer]));
+                    self.open_direct(sequence, by.into_iter().chain([*peer]));
                 }
                 self.last_number = *number;
-                if let Some(by) = fact.by {
+                if let Some(by) = by {
                     let content = body.as_str().map(|body| Content::of(*key, body, *reply_to));
-                    let sent = Repeated { number: *number, sequence: fact.sequence, sent_at: fact.at, content };
-                    self.sends.push(by, *key, sent);
+                    self.sends.push(by, *key, Repeated { number: *number, sequence, sent_at: at, content });
                 }
             }
+            ThreadEvent::MessageEdited { number, .. } => self.amended(sequence, *number, What::Edited),
+            ThreadEvent::MessageDeleted { number } => self.amended(sequence, *number, What::Deleted),
+            ThreadEvent::ReactionAdded { number, emoji } => self.reacted((sequence, by), *number, emoji, false),
+            ThreadEvent::ReactionRemoved { number, emoji } => self.reacted((sequence, by), *number, emoji, true),
+            ThreadEvent::GroupCreated { members, .. } => {
+                self.kind = Some(Kind::Group);
+                self.created_by = by;
+                for user_id in members {
+                    self.enter(sequence, *user_id, Role::Member);
+                }
+                if let Some(owner) = by {
+                    self.enter(sequence, owner, Role::Owner);
+                }
+            }
+            ThreadEvent::Renamed { .. } => {}
+            ThreadEvent::MemberAdded { user_id, role, .. } => self.enter(sequence, *user_id, *role),
+            ThreadEvent::MemberRemoved { user_id, .. } => _ = self.members.remove(user_id),
+            ThreadEvent::MemberLeft { .. } => _ = by.and_then(|user_id| self.members.remove(&user_id)),
+            ThreadEvent::RoleChanged { user_id, role, .. } => self.change_role(*user_id, *role),
+            ThreadEvent::PeerBlocked { .. } => self.blocked_by.extend(by),
+            ThreadEvent::PeerUnblocked { .. } => self.blocked_by.retain(|blocker| Some(*blocker) != by),
         }
     }
 }
 
 impl Aggregate for Thread {
-    const SHAPE: &'static str = "thread.1";
+    const SHAPE: &'static str = "thread.2";
 
     fn own(event: &Event) -> Option<&ThreadEvent> {
         match event {
@@ -142,6 +297,6 @@ impl Aggregate for Thread {
     }
 
     fn weight(&self) -> usize {
-        128 + self.members.len() * 32 + self.sends.weight()
+        192 + self.members.len() * 64 + self.sends.weight() + self.amendments.weight()
     }
 }

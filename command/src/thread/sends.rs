@@ -19,6 +19,7 @@ pub struct Content(u64);
 pub struct Repeated {
     pub number: Number,
     pub sequence: u64,
+    #[serde(with = "chrono::serde::ts_milliseconds")]
     pub sent_at: Timestamp,
     /// `None` once the text was erased: then any text is taken for the same.
     pub content: Option<Content>,
@@ -58,6 +59,12 @@ impl Sends {
     pub(super) fn find(&self, by: UserId, key: MessageKey) -> Option<Repeated> {
         let same = |(sender, sent, _): &&(UserId, MessageKey, Repeated)| *sender == by && *sent == key;
         self.latest.iter().rev().find(same).map(|(_, _, repeated)| *repeated)
+    }
+
+    /// Where a message lies; of one that is forgotten, a sequence that lies behind it.
+    pub(super) fn sequence_of(&self, number: Number) -> u64 {
+        let found = self.latest.iter().rev().find(|(_, _, sent)| sent.number == number);
+        found.or(self.latest.front()).map_or(0, |(_, _, sent)| sent.sequence)
     }
 
     pub(super) fn knows(&self, by: UserId, key: MessageKey, absent_as_of: Option<u64>) -> Known {

@@ -22,7 +22,8 @@ fn opened() -> (UserId, ThreadEvent) {
 
 fn send(by: UserId, number: u32, body: &str) -> Send {
     let content = Content::of(key(number), body, None);
-    Send { by, key: key(number), body: Text::new(body), content, reply_to: None, opens: None, absent_as_of: None }
+    let (key, body) = (key(number), Text::new(body));
+    Send { by, key, body, content, reply_to: None, opens: None, mentions: vec![], absent_as_of: None }
 }
 
 fn sent(number: Number, sent: &Send) -> ThreadEvent {
@@ -32,6 +33,7 @@ fn sent(number: Number, sent: &Send) -> ThreadEvent {
         body: sent.body.clone(),
         reply_to: sent.reply_to,
         opens: sent.opens,
+        mentions: sent.mentions.clone(),
     }
 }
 
@@ -77,6 +79,55 @@ fn nobody_else_can_send() {
     given::<Thread>([]).when(&Command::Send(send(ADA, 1, "into nothing"))).then_rejected(Rejection::NotAMember);
     let opens = Send { opens: Some(BOB), ..send(EVE, 1, "let me in") };
     given::<Thread>([opened()]).when(&Command::Send(opens)).then_rejected(Rejection::NotAMember);
+}
+
+#[test]
+fn whom_the_other_blocked_cannot_send_and_what_was_sent_before_is_answered_again() {
+    let first = send(ADA, 1, "one");
+    let block = |by, peer| Command::Block { by, peer };
+    let blocked = given::<Thread>([opened(), (ADA, sent(1, &first))])
+        .when(&block(BOB, ADA))
+        .then(BOB, ThreadEvent::PeerBlocked { peer: ADA })
+        .when(&block(BOB, ADA))
+        .then_nothing()
+        .when(&Command::Send(first))
+        .then_nothing()
+        .when(&Command::Send(send(ADA, 2, "two")))
+        .then_rejected(Rejection::Blocked);
+    let from_bob = send(BOB, 3, "three");
+    let unblock = Command::Unblock { by: BOB, peer: ADA };
+    blocked
+        .when(&Command::Send(from_bob.clone()))
+        .then(BOB, sent(2, &from_bob))
+        .when(&unblock)
+        .then(BOB, ThreadEvent::PeerUnblocked { peer: ADA })
+        .when(&unblock)
+        .then_nothing()
+        .when(&Command::Send(send(ADA, 4, "four")))
+        .then(ADA, sent(3, &send(ADA, 4, "four")));
+}
+
+#[test]
+fn a_block_holds_before_the_thread_is_open() {
+    let first = Send { opens: Some(BOB), ..send(ADA, 1, "hi") };
+    given::<Thread>([(BOB, ThreadEvent::PeerBlocked { peer: ADA })])
+        .when(&Command::OpenDirect { by: ADA, peer: BOB })
+        .then_rejected(Rejection::Blocked)
+        .when(&Command::Send(first))
+        .then_rejected(Rejection::Blocked)
+        .when(&Command::OpenDirect { by: BOB, peer: ADA })
+        .then(BOB, ThreadEvent::DirectOpened { peer: ADA });
+}
+
+#[test]
+fn only_members_are_mentioned() {
+    let naming = Send { mentions: vec![EVE, BOB, ADA], ..send(ADA, 1, "@eve @bob @ada") };
+    let mentioning = Send { mentions: vec![BOB, ADA], ..naming.clone() };
+    given::<Thread>([opened()]).when(&Command::Send(naming.clone())).then(ADA, sent(1, &mentioning));
+    let opens = Some(BOB);
+    given::<Thread>([])
+        .when(&Command::Send(Send { opens, ..naming }))
+        .then(ADA, sent(1, &Send { opens, ..mentioning }));
 }
 
 #[test]
@@ -145,25 +196,43 @@ fn a_key_above_the_senders_largest_needs_no_look_up() {
 
 #[test]
 fn an_erased_text_is_taken_for_the_same() {
-    let first = ThreadEvent::MessageSent { number: 1, key: key(1), body: Text::ERASED, reply_to: None, opens: None };
+    let first = ThreadEvent::MessageSent {
+        number: 1,
+        key: key(1),
+        body: Text::ERASED,
+        reply_to: None,
+        opens: None,
+        mentions: vec![],
+    };
     given::<Thread>([opened(), (ADA, first)]).when(&Command::Send(send(ADA, 1, "whatever"))).then_nothing();
 }
 
 #[test]
 fn the_state_keeps_the_shape_that_its_name_stands_for() {
-    let thread = given::<Thread>([opened(), (ADA, sent(1, &send(ADA, 1, "one")))]);
+    let thread = given::<Thread>([
+        opened(),
+        (ADA, sent(1, &send(ADA, 1, "one"))),
+        (ADA, ThreadEvent::MessageEdited { number: 1, body: Text::new("two"), mentions: vec![] }),
+        (BOB, ThreadEvent::ReactionAdded { number: 1, emoji: "👍".parse().unwrap() }),
+        (BOB, ThreadEvent::PeerBlocked { peer: ADA }),
+    ]);
     let kept = serde_json::to_string(&thread.state).unwrap();
-    assert_eq!(kept, SHAPE_1);
-    assert_eq!(Thread::SHAPE, "thread.1");
+    assert_eq!(kept, SHAPE_2);
+    assert_eq!(Thread::SHAPE, "thread.2");
     assert_eq!(serde_json::from_str::<Thread>(&kept).unwrap(), thread.state);
 }
 
-const SHAPE_1: &str = concat!(
-    r#"{"members":["00000000-0000-0000-0000-00000000000a","00000000-0000-0000-0000-00000000000b"],"#,
+const SHAPE_2: &str = concat!(
+    r#"{"kind":"Direct","created_by":null,"members":{"#,
+    r#""00000000-0000-0000-0000-00000000000a":{"role":"member","joined_sequence":1,"joined_number":0,"was_owner":false},"#,
+    r#""00000000-0000-0000-0000-00000000000b":{"role":"member","joined_sequence":1,"joined_number":0,"was_owner":false}},"#,
+    r#""blocked_by":["00000000-0000-0000-0000-00000000000b"],"#,
     r#""last_number":1,"sends":{"latest":[["00000000-0000-0000-0000-00000000000a","#,
     r#""00000000-0000-0000-0000-000000000001",{"number":1,"sequence":2,"#,
-    r#""sent_at":"1970-01-01T00:00:02Z","content":7430082477961203200}]],"#,
-    r#""largest":{"00000000-0000-0000-0000-00000000000a":"00000000-0000-0000-0000-000000000001"},"forgot":false}}"#,
+    r#""sent_at":2000,"content":7430082477961203200}]],"#,
+    r#""largest":{"00000000-0000-0000-0000-00000000000a":"00000000-0000-0000-0000-000000000001"},"forgot":false},"#,
+    r#""amendments":{"latest":[{"sequence":3,"number":1,"what":"Edited"},{"sequence":4,"number":1,"what":{"Reacted":"#,
+    r#"{"by":"00000000-0000-0000-0000-00000000000b","emoji":"👍","removed":false}}}],"forgotten":0}}"#,
 );
 
 proptest! {

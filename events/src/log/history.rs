@@ -24,7 +24,9 @@ pub enum History {
 enum Walk {
     Arrived(Vec<Stored>),
     TooLong,
-    /// The links do not lead there.
+    /// The links lead past it: no fact of the aggregate lies there.
+    Past(Vec<Stored>),
+    /// The links end above it.
     Astray,
 }
 
@@ -57,7 +59,7 @@ impl EventLog {
         let newest_first = match self.walk(aggregate, floor, most).await? {
             Walk::Arrived(newest_first) => newest_first,
             Walk::TooLong => return Ok(History::TooLong),
-            Walk::Astray => return Ok(History::Foreign),
+            Walk::Past(_) | Walk::Astray => return Ok(History::Foreign),
         };
         let position = Position { partition: self.names().partition_of(aggregate), sequence: floor };
         if self.event_id_at(position).await? != id {
@@ -77,6 +79,22 @@ impl EventLog {
                 let first = newest_first.last().map(std::slice::from_ref).unwrap_or_default();
                 Ok(self.decode(first).await?.pop())
             }
+            Walk::TooLong | Walk::Past(_) | Walk::Astray => Ok(None),
+        }
+    }
+
+    /// The facts of an aggregate above any sequence, oldest first; `None` where there are more than that.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or a fact cannot be read.
+    pub async fn history_above(
+        &self,
+        aggregate: Aggregate,
+        floor: u64,
+        most: usize,
+    ) -> Result<Option<Vec<Arc<Envelope>>>, LogError> {
+        match self.walk(aggregate, floor, most).await? {
+            Walk::Arrived(newest_first) | Walk::Past(newest_first) => self.oldest_first(newest_first).await.map(Some),
             Walk::TooLong | Walk::Astray => Ok(None),
         }
     }
@@ -95,7 +113,7 @@ impl EventLog {
             reached = linked.previous;
             next = if reached > floor { self.at(aggregate, reached).await? } else { None };
         }
-        Ok(if reached == floor { Walk::Arrived(newest_first) } else { Walk::Astray })
+        Ok(if reached == floor { Walk::Arrived(newest_first) } else { Walk::Past(newest_first) })
     }
 
     async fn oldest_first(&self, mut newest_first: Vec<Stored>) -> Result<Vec<Arc<Envelope>>, LogError> {

@@ -1,5 +1,6 @@
 //! Snapshots of aggregates' states: optional, replaceable, and verified against
-//! the log when loaded. One of another shape or epoch is as good as none.
+//! the log when loaded. One of another shape or epoch is as good as none. Their
+//! bytes tell no field's name: a state that changes has another shape.
 
 use super::{EventLog, LogError};
 use crate::{Aggregate, EventId};
@@ -14,17 +15,10 @@ pub struct Snapshot<S> {
     pub state: S,
 }
 
+/// What must fit before the rest is looked at: it lies before the snapshot and says how to read that.
 #[derive(Serialize, Deserialize)]
-struct Record<S> {
-    shape: String,
-    epoch: Uuid,
-    snapshot: S,
-}
-
-/// What must fit before the rest is looked at.
-#[derive(Deserialize)]
-struct Head {
-    shape: String,
+struct Head<'a> {
+    shape: &'a str,
     epoch: Uuid,
 }
 
@@ -40,11 +34,11 @@ impl EventLog {
     ) -> Result<Option<Snapshot<S>>, LogError> {
         let bucket = self.0.snapshots.of(self.names().partition_of(aggregate));
         let Some(entry) = bucket.get(&aggregate.to_string()).await? else { return Ok(None) };
-        let fits = |head: &Head| head.shape == shape && head.epoch == self.epoch();
-        if !serde_json::from_slice(&entry.value).is_ok_and(|head| fits(&head)) {
-            return Ok(None);
-        }
-        Ok(serde_json::from_slice::<Record<Snapshot<S>>>(&entry.value).ok().map(|record| record.snapshot))
+        let read = |record| -> postcard::Result<Option<Snapshot<S>>> {
+            let (Head { shape: theirs, epoch }, rest) = postcard::take_from_bytes(record)?;
+            if theirs == shape && epoch == self.epoch() { postcard::from_bytes(rest).map(Some) } else { Ok(None) }
+        };
+        Ok(read(&entry.value).unwrap_or_default())
     }
 
     /// Keeps a snapshot in place of the former one.
@@ -58,8 +52,8 @@ impl EventLog {
         snapshot: &Snapshot<S>,
     ) -> Result<(), LogError> {
         let bucket = self.0.snapshots.of(self.names().partition_of(aggregate));
-        let record = Record { shape: shape.to_owned(), epoch: self.epoch(), snapshot };
-        let value = serde_json::to_vec(&record).expect("a state is plain data");
+        let head = Head { shape, epoch: self.epoch() };
+        let value = postcard::to_allocvec(&(head, snapshot)).expect("a state is plain data");
         Ok(bucket.put(&aggregate.to_string(), value.into()).await?)
     }
 }

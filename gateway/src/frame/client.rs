@@ -4,7 +4,7 @@
 
 use events::{ThreadId, Vector, event::Number};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 /// What a client chose to tell its requests apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +22,7 @@ pub(crate) enum ClientFrame {
         resume: Option<Vector>,
     },
     Send(SendFrame),
+    Amend(AmendFrame),
     Receipt {
         thread_id: ThreadId,
         delivered: Option<Number>,
@@ -56,13 +57,27 @@ pub(crate) struct SendFrame {
     pub(crate) traceparent: Option<String>,
 }
 
-/// What is wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// A field is missing, unknown or of another kind; in words.
-    Fields(String),
-    NotServed,
+/// An `edit`, `delete`, `react` or `unreact`, in the words of the client.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AmendFrame {
+    pub(crate) id: RequestId,
+    pub(crate) thread_id: String,
+    pub(crate) number: Number,
+    pub(crate) change: Change,
+    pub(crate) traceparent: Option<String>,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Edit { body: String },
+    Delete,
+    React { emoji: String },
+    Unreact { emoji: String },
+}
+
+/// What is wrong with a request: a field is missing, unknown or of another kind; in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault(pub(crate) String);
 
 /// Not a frame of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +111,42 @@ struct Hello {
     resume: Option<Vector>,
     #[serde(rename = "device")]
     _device: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    #[serde(rename = "type")]
+    _type: Tag,
+    id: RequestId,
+    thread_id: String,
+    number: Number,
+    body: String,
+    traceparent: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delete {
+    #[serde(rename = "type")]
+    _type: Tag,
+    id: RequestId,
+    thread_id: String,
+    number: Number,
+    traceparent: Option<String>,
+}
+
+/// A `react` or an `unreact`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct React {
+    #[serde(rename = "type")]
+    _type: Tag,
+    id: RequestId,
+    thread_id: String,
+    number: Number,
+    emoji: String,
+    traceparent: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -139,21 +190,46 @@ impl ClientFrame {
             }
             "refresh" => parse(text).map(|Refresh { token, .. }| Self::Refresh { token }),
             "ping" => parse::<Ping>(text).map(|_| Self::Ping),
-            "send" => {
-                let id = answerable(id)?;
-                Ok(parse(text).map_or_else(|BadFrame(why)| Self::Refused { id, fault: Fault::Fields(why) }, Self::Send))
-            }
-            "edit" | "delete" | "react" | "unreact" => {
-                Ok(Self::Refused { id: answerable(id)?, fault: Fault::NotServed })
-            }
+            "send" => request(id, parse(text).map(Self::Send)),
+            "edit" => request(id, parse(text).map(Edit::amend)),
+            "delete" => request(id, parse(text).map(Delete::amend)),
+            "react" => request(id, parse(text).map(|react: React| react.amend(|emoji| Change::React { emoji }))),
+            "unreact" => request(id, parse(text).map(|react: React| react.amend(|emoji| Change::Unreact { emoji }))),
             "typing" | "watch" => Ok(Self::Ignored),
             _ => Err(BadFrame("unknown type".to_owned())),
         }
     }
 }
 
+impl Edit {
+    fn amend(self) -> ClientFrame {
+        let Self { id, thread_id, number, body, traceparent, .. } = self;
+        ClientFrame::Amend(AmendFrame { id, thread_id, number, change: Change::Edit { body }, traceparent })
+    }
+}
+
+impl Delete {
+    fn amend(self) -> ClientFrame {
+        let Self { id, thread_id, number, traceparent, .. } = self;
+        ClientFrame::Amend(AmendFrame { id, thread_id, number, change: Change::Delete, traceparent })
+    }
+}
+
+impl React {
+    fn amend(self, change: impl FnOnce(String) -> Change) -> ClientFrame {
+        let Self { id, thread_id, number, emoji, traceparent, .. } = self;
+        ClientFrame::Amend(AmendFrame { id, thread_id, number, change: change(emoji), traceparent })
+    }
+}
+
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadFrame> {
     serde_json::from_str(text).map_err(|error| BadFrame(error.to_string()))
+}
+
+/// A request, or its fault: who asked is told.
+fn request(id: Option<Id>, parsed: Result<ClientFrame, BadFrame>) -> Result<ClientFrame, BadFrame> {
+    let id = answerable(id)?;
+    Ok(parsed.unwrap_or_else(|BadFrame(why)| ClientFrame::Refused { id, fault: Fault(why) }))
 }
 
 fn answerable(id: Option<Id>) -> Result<RequestId, BadFrame> {
@@ -199,14 +275,5 @@ impl<'de> Deserialize<'de> for Id {
 impl<'de> Deserialize<'de> for Tag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fields(why) => f.write_str(why),
-            Self::NotServed => f.write_str("this request is not served yet"),
-        }
     }
 }

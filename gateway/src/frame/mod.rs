@@ -7,5 +7,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client::{ClientFrame, Fault, RequestId, SendFrame};
+pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId, SendFrame};
 pub(crate) use server::{Change, ServerFrame, ack, error};

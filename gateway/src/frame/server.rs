@@ -4,7 +4,10 @@
 use super::RequestId;
 use crate::time::Time;
 use axum::extract::ws::Utf8Bytes;
-use events::{MessageKey, Position, SessionId, ThreadId, UserId, Vector, event::Number};
+use events::{
+    MessageKey, Position, SessionId, ThreadId, UserId, Vector,
+    event::{Number, Role},
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -13,28 +16,63 @@ use uuid::Uuid;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum ServerFrame<'a> {
     /// Who is connected, and where what follows starts when nothing is resumed.
-    Welcome { session_id: SessionId, user_id: UserId, time: Time, heartbeat_s: u64, epoch: Uuid, vector: &'a Vector },
+    Welcome {
+        session_id: SessionId,
+        user_id: UserId,
+        time: Time,
+        heartbeat_s: u64,
+        epoch: Uuid,
+        vector: &'a Vector,
+    },
     /// Everything up to the vector has been sent; what follows, happens now.
-    Live { vector: &'a Vector },
+    Live {
+        vector: &'a Vector,
+    },
     /// What was asked for cannot be had: reload, and go on from the vector.
-    Reset { vector: &'a Vector },
+    Reset {
+        vector: &'a Vector,
+    },
     /// Everything up to the vector has been sent to this socket.
-    Pong { vector: &'a Vector },
+    Pong {
+        vector: &'a Vector,
+    },
     Message {
         thread_id: ThreadId,
         number: Number,
         key: MessageKey,
         sender_id: UserId,
-        /// Null once its author was erased.
+        /// Null once its author was erased, or it was edited or deleted since: a frame that says so follows.
         body: Option<&'a str>,
         reply_to: Option<Number>,
+        mentions: &'a [UserId],
         sent_at: Time,
+        position: Position,
+    },
+    MessageEdited {
+        thread_id: ThreadId,
+        number: Number,
+        body: Option<&'a str>,
+        mentions: &'a [UserId],
+        edited_at: Time,
+        position: Position,
+    },
+    MessageDeleted {
+        thread_id: ThreadId,
+        number: Number,
+        position: Position,
+    },
+    Reaction {
+        thread_id: ThreadId,
+        number: Number,
+        user_id: UserId,
+        emoji: &'a str,
+        removed: bool,
         position: Position,
     },
     Thread {
         thread_id: ThreadId,
         #[serde(flatten)]
-        change: Change,
+        change: Change<'a>,
         by: UserId,
         time: Time,
         position: Position,
@@ -48,14 +86,60 @@ pub(crate) enum ServerFrame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<Position>,
     },
+    /// How the person keeps a thread, all of it.
+    Settings {
+        thread_id: ThreadId,
+        muted_until: Option<Time>,
+        archived: bool,
+        pinned: bool,
+        time: Time,
+        position: Position,
+    },
+    Contact {
+        user_id: UserId,
+        alias: Option<&'a str>,
+        removed: bool,
+        time: Time,
+        position: Position,
+    },
+    Block {
+        user_id: UserId,
+        removed: bool,
+        time: Time,
+        position: Position,
+    },
 }
 
 /// What happened to a thread.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
-pub(crate) enum Change {
-    /// It is there; a direct one names the other person.
-    Created { user_id: UserId },
+pub(crate) enum Change<'a> {
+    /// It is there, with that other person.
+    #[serde(rename = "created")]
+    DirectCreated {
+        user_id: UserId,
+    },
+    #[serde(rename = "created")]
+    GroupCreated {
+        title: Option<&'a str>,
+    },
+    Renamed {
+        title: Option<&'a str>,
+    },
+    MemberAdded {
+        user_id: UserId,
+        role: Role,
+    },
+    MemberRemoved {
+        user_id: UserId,
+    },
+    MemberLeft {
+        user_id: UserId,
+    },
+    RoleChanged {
+        user_id: UserId,
+        role: Role,
+    },
 }
 
 #[derive(Serialize)]

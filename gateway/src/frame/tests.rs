@@ -35,6 +35,21 @@ fn a_send_has_the_fields_of_rest_and_an_id() {
 }
 
 #[test]
+fn changes_of_a_message_name_it_by_its_number() {
+    let change = |rest: &str| {
+        let parsed = parse(&format!(r#"{{"id":"1","thread_id":"x","number":3,{rest}}}"#));
+        let ClientFrame::Amend(AmendFrame { id, thread_id, number, change, .. }) = parsed else { panic!("{parsed:?}") };
+        assert_eq!((id, thread_id.as_str(), number), (RequestId::Text("1".to_owned()), "x", 3));
+        change
+    };
+    let (body, emoji) = ("ho".to_owned(), "👍".to_owned());
+    assert_eq!(change(r#""type":"edit","body":"ho""#), Amendment::Edit { body });
+    assert_eq!(change(r#""type":"delete""#), Amendment::Delete);
+    assert_eq!(change(r#""type":"react","emoji":"👍""#), Amendment::React { emoji: emoji.clone() });
+    assert_eq!(change(r#""type":"unreact","emoji":"👍""#), Amendment::Unreact { emoji });
+}
+
+#[test]
 fn a_faulty_request_is_answered_and_does_not_end_the_socket() {
     for text in [
         r#"{"type":"send","id":"1","thread_id":"x","body":"hi"}"#,
@@ -42,11 +57,15 @@ fn a_faulty_request_is_answered_and_does_not_end_the_socket() {
         r#"{"type":"send","id":"1","thread_id":"x","key":"k","body":7}"#,
         r#"{"type":"send","id":"1","thread_id":"x","key":"k","body":"hi","reply_to":-1}"#,
         r#"{"type":"send","id":"1","thread_id":"x","key":"k","key":"k","body":"hi"}"#,
+        r#"{"type":"edit","id":"1","thread_id":"x","number":1}"#,
+        r#"{"type":"edit","id":"1","thread_id":"x","number":1,"body":"hi","key":"k"}"#,
+        r#"{"type":"delete","id":"1","thread_id":"x"}"#,
+        r#"{"type":"delete","id":"1","thread_id":"x","number":1,"emoji":"x"}"#,
+        r#"{"type":"react","id":"1","thread_id":"x","number":1}"#,
+        r#"{"type":"unreact","id":"1","thread_id":"x","number":"1","emoji":"x"}"#,
     ] {
-        assert!(matches!(parse(text), ClientFrame::Refused { fault: Fault::Fields(_), .. }), "{text}");
+        assert!(matches!(parse(text), ClientFrame::Refused { fault: Fault(_), .. }), "{text}");
     }
-    let edit = parse(r#"{"type":"edit","id":"1","thread_id":"x","number":1,"body":"ho"}"#);
-    assert_eq!(edit, ClientFrame::Refused { id: RequestId::Text("1".to_owned()), fault: Fault::NotServed });
     assert_eq!(parse(r#"{"type":"typing","thread_id":"x"}"#), ClientFrame::Ignored);
 }
 
@@ -103,7 +122,7 @@ fn frames_are_told_as_the_contract_has_them() {
     );
     let created = ServerFrame::Thread {
         thread_id: events::ThreadId::from_uuid(Uuid::from_u128(2)),
-        change: Change::Created { user_id },
+        change: Change::DirectCreated { user_id },
         by: user_id,
         time: crate::time::Time(events::clock::millis(0)),
         position: "3:9".parse().unwrap(),
@@ -119,4 +138,74 @@ fn frames_are_told_as_the_contract_has_them() {
     let answer = serde_json::json!({ "number": 1 });
     assert_eq!(ack(&RequestId::Number(7), &answer), r#"{"type":"ack","id":7,"number":1}"#);
     assert_eq!(error(&RequestId::Text("a".to_owned()), &answer), r#"{"type":"error","id":"a","problem":{"number":1}}"#);
+}
+
+/// What a test need not say twice: ids of 1 and 2, and the position `3:9`.
+#[test]
+fn every_frame_of_the_log_has_the_fields_of_the_contract() {
+    let (thread_id, user_id) = (events::ThreadId::from_uuid(Uuid::from_u128(2)), UserId::from_uuid(Uuid::from_u128(1)));
+    let (position, time) = ("3:9".parse().unwrap(), crate::time::Time(events::clock::millis(0)));
+    let (role, by) = (events::event::Role::Admin, user_id);
+    let thread = |change| ServerFrame::Thread { thread_id, change, by, time, position };
+    let told = |frame: ServerFrame<'_>| {
+        let uuid = |id: u128| format!("\"{}\"", Uuid::from_u128(id));
+        let text = frame.encode().replace(&uuid(1), "U").replace(&uuid(2), "T");
+        text.replace("\"1970-01-01T00:00:00.000Z\"", "0").replace(r#","position":"3:9"}"#, "}").replace('"', "")
+    };
+    let mentions = [user_id];
+    let key = events::MessageKey::from_uuid(Uuid::from_u128(2));
+    for (frame, expected) in [
+        (
+            ServerFrame::Message {
+                thread_id,
+                number: 4,
+                key,
+                sender_id: by,
+                body: Some("hi"),
+                reply_to: None,
+                mentions: &mentions,
+                sent_at: time,
+                position,
+            },
+            "{type:message,thread_id:T,number:4,key:T,sender_id:U,body:hi,reply_to:null,mentions:[U],sent_at:0}",
+        ),
+        (
+            ServerFrame::MessageEdited { thread_id, number: 4, body: None, mentions: &[], edited_at: time, position },
+            "{type:message_edited,thread_id:T,number:4,body:null,mentions:[],edited_at:0}",
+        ),
+        (ServerFrame::MessageDeleted { thread_id, number: 4, position }, "{type:message_deleted,thread_id:T,number:4}"),
+        (
+            ServerFrame::Reaction { thread_id, number: 4, user_id, emoji: "👍", removed: true, position },
+            "{type:reaction,thread_id:T,number:4,user_id:U,emoji:👍,removed:true}",
+        ),
+        (
+            thread(Change::GroupCreated { title: Some("g") }),
+            "{type:thread,thread_id:T,change:created,title:g,by:U,time:0}",
+        ),
+        (thread(Change::Renamed { title: None }), "{type:thread,thread_id:T,change:renamed,title:null,by:U,time:0}"),
+        (
+            thread(Change::MemberAdded { user_id, role }),
+            "{type:thread,thread_id:T,change:member_added,user_id:U,role:admin,by:U,time:0}",
+        ),
+        (
+            thread(Change::MemberRemoved { user_id }),
+            "{type:thread,thread_id:T,change:member_removed,user_id:U,by:U,time:0}",
+        ),
+        (thread(Change::MemberLeft { user_id }), "{type:thread,thread_id:T,change:member_left,user_id:U,by:U,time:0}"),
+        (
+            thread(Change::RoleChanged { user_id, role }),
+            "{type:thread,thread_id:T,change:role_changed,user_id:U,role:admin,by:U,time:0}",
+        ),
+        (
+            ServerFrame::Settings { thread_id, muted_until: Some(time), archived: true, pinned: false, time, position },
+            "{type:settings,thread_id:T,muted_until:0,archived:true,pinned:false,time:0}",
+        ),
+        (
+            ServerFrame::Contact { user_id, alias: Some("a"), removed: false, time, position },
+            "{type:contact,user_id:U,alias:a,removed:false,time:0}",
+        ),
+        (ServerFrame::Block { user_id, removed: true, time, position }, "{type:block,user_id:U,removed:true,time:0}"),
+    ] {
+        assert_eq!(told(frame), expected);
+    }
 }

@@ -2,24 +2,34 @@
 //! partition, each fact observed by accounts first, then dispatched in order to
 //! those whom it concerns. One slow socket never delays another.
 
+mod attaching;
 mod audience;
 mod outbox;
 mod ring;
+mod seat;
+#[cfg(test)]
+mod simulated_log;
 #[cfg(test)]
 mod simulation;
+mod sizes;
 mod state;
+mod stay;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod told;
 
+pub(crate) use attaching::{Heard, MAX_MISSED, Missed, Reach};
 pub(crate) use outbox::{Ended, Outbox};
+pub(crate) use seat::Seat;
+pub(crate) use told::{Said, Told};
 
 use crate::{app::DEAF_AFTER, measures};
 use command::accounts::Accounts;
-use events::{Envelope, EventLog, Partition, SessionId, Trace, UserId, Vector, log::LogError};
-use query::inbox::Membership;
+use events::{Envelope, EventLog, Partition, Trace, Vector, log::LogError};
+use query::Views;
 use ring::Ring;
-use state::{Joined, SeatId, State};
+use state::State;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -47,30 +57,29 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     heard: Notify,
+    /// There is a thread of which nobody knows how many are in it.
+    unknown_size: Notify,
     /// Partitions of which the node has not yet heard what was in the log at its boot.
     behind: AtomicUsize,
     /// What the tails have heard is not dispatched in time.
     late: AtomicBool,
 }
 
-/// A socket's place at the hub; given up when it is dropped.
-pub(crate) struct Seat {
-    hub: Hub,
-    id: SeatId,
-    entered: Vector,
-}
-
 impl Hub {
-    /// Follows the log in the background until `stop`, from where on revocations still matter.
+    /// Follows the log in the background until `stop`, from where on revocations still matter. The views are asked
+    /// only how large a thread is.
     #[expect(clippy::disallowed_methods, reason = "the hub owns its tails and ends them with the node")]
-    pub fn start(log: EventLog, accounts: Accounts, stop: CancellationToken) -> Self {
+    pub fn start(log: EventLog, accounts: Accounts, views: Views, stop: CancellationToken) -> Self {
         let behind = AtomicUsize::new(log.names().partitions().count());
         let hub = Self(Arc::new(Inner {
             state: Mutex::default(),
             heard: Notify::new(),
+            unknown_size: Notify::new(),
             behind,
             late: AtomicBool::new(false),
         }));
+        let names = log.names().clone();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(hub.clone().keep_sizes(names, views)));
         tokio::spawn(stop.run_until_cancelled_owned(hub.clone().run(log, accounts)));
         hub
     }
@@ -96,13 +105,6 @@ impl Hub {
             }
             heard.await;
         }
-    }
-
-    /// Takes in a socket: from now on the hub keeps what it must know of this person.
-    pub(crate) fn enter(&self, user_id: UserId, session_id: SessionId, outbox: Arc<Outbox>) -> Seat {
-        let mut state = self.state();
-        let id = state.enter(user_id, session_id, outbox);
-        Seat { hub: self.clone(), id, entered: state.vector() }
     }
 
     async fn run(self, log: EventLog, accounts: Accounts) {
@@ -174,39 +176,17 @@ impl Hub {
             Some(trace) => traced(trace, envelope, &mut state),
         };
         let frames = go.iter().map(tell).sum();
+        let unknown_size = state.rooms.has_unknown_size();
         drop(state);
         measures::dispatched(go.len(), frames);
         self.0.heard.notify_waiters();
+        if unknown_size {
+            self.0.unknown_size.notify_one();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seat {
-    /// What the hub had heard when the socket entered: what a view must have applied before it is asked
-    /// for this person's threads, and where a socket that resumes nothing starts.
-    pub(crate) fn entered(&self) -> &Vector {
-        &self.entered
-    }
-
-    /// Goes live with the person's threads as a view has them at [`Seat::entered`] or later: what was
-    /// missed since `resume` is put into the outbox, and from now on what happens.
-    pub(crate) fn attach(&self, memberships: &[Membership], resume: Option<&Vector>) {
-        let joined: Vec<_> = memberships.iter().map(joined).collect();
-        self.hub.state().attach(self.id, &joined, resume.unwrap_or(&self.entered));
-    }
-
-    /// Puts a pong into the outbox, with the vector of what was put there before it.
-    pub(crate) fn pong(&self) {
-        self.hub.state().pong(self.id);
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.hub.state().leave(self.id);
     }
 }
 
@@ -238,9 +218,4 @@ fn traced(trace: Trace, envelope: &Arc<Envelope>, state: &mut State) -> usize {
         span.record("frames", frames);
         frames
     })
-}
-
-fn joined(membership: &Membership) -> Joined {
-    let Membership { thread_id, joined_sequence, member_count } = *membership;
-    Joined { thread_id, sequence: joined_sequence, size: member_count }
 }

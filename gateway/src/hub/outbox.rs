@@ -58,7 +58,7 @@ impl Outbox {
     }
 
     /// Adds what a client missed: bounded by its own limit, not by the queue's.
-    pub(super) fn load(&self, frames: Vec<Utf8Bytes>) {
+    pub(super) fn load(&self, frames: impl IntoIterator<Item = Utf8Bytes>) {
         let mut queue = self.lock();
         if queue.ended.is_none() {
             queue.frames.extend(frames);

@@ -1,8 +1,13 @@
 //! The latest events of one partition that sockets hear of: what a client that
-//! was away for a while is told without asking any view.
+//! was away for a while is told without asking any view. What was edited or
+//! deleted since, it does not tell any more.
 
 use super::told::Told;
-use std::{collections::VecDeque, sync::Arc};
+use events::{ThreadId, event::Number};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 const MAX_EVENTS: usize = 8_192;
 const MAX_WEIGHT: usize = 32 << 20;
@@ -13,6 +18,10 @@ pub(super) struct Ring {
     after: u64,
     last: u64,
     events: VecDeque<Arc<Told>>,
+    /// Where the text of a message lies: one sequence at most, as an edit empties the one before.
+    texts: HashMap<(ThreadId, Number), u64>,
+    /// Where somebody came (1) or went (−1), and in what thread.
+    steps: VecDeque<(u64, ThreadId, i32)>,
     weight: usize,
     max_events: usize,
 }
@@ -20,7 +29,15 @@ pub(super) struct Ring {
 impl Ring {
     /// A ring that holds nothing yet of what comes after a sequence.
     pub(super) fn starting_after(sequence: u64) -> Self {
-        Self { after: sequence, last: sequence, events: VecDeque::new(), weight: 0, max_events: MAX_EVENTS }
+        Self {
+            after: sequence,
+            last: sequence,
+            events: VecDeque::new(),
+            texts: HashMap::new(),
+            steps: VecDeque::new(),
+            weight: 0,
+            max_events: MAX_EVENTS,
+        }
     }
 
     #[cfg(test)]
@@ -35,23 +52,66 @@ impl Ring {
     }
 
     /// The partition has come to a sequence, which tells that, or nothing.
-    pub(super) fn advance(&mut self, sequence: u64, told: Option<Arc<Told>>) {
+    pub(super) fn advance(&mut self, sequence: u64, told: Option<Told>) {
         self.last = sequence;
-        if let Some(told) = told {
-            self.weight += told.weight();
-            self.events.push_back(told);
+        let Some(told) = told else { return };
+        if let Some(message) = told.outdates()
+            && let Some(earlier) = self.texts.remove(&message)
+        {
+            self.empty(earlier);
         }
+        if let Some(message) = told.text_of() {
+            self.texts.insert(message, sequence);
+        }
+        self.weight += told.weight();
+        self.events.push_back(Arc::new(told));
         while self.events.len() > self.max_events || self.weight > MAX_WEIGHT {
-            let Some(oldest) = self.events.pop_front() else { return };
-            self.weight -= oldest.weight();
-            self.after = oldest.position().sequence;
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.forget(&oldest);
         }
     }
 
+    /// Somebody came or went where the partition has come to.
+    pub(super) fn step(&mut self, thread_id: ThreadId, step: i32) {
+        self.steps.push_back((self.last, thread_id, step));
+    }
+
     /// The events after a sequence, oldest first; `None` where it is too long ago, or has not been yet.
-    pub(super) fn since(&self, sequence: u64) -> Option<impl Iterator<Item = &Told>> {
+    pub(super) fn since(&self, sequence: u64) -> Option<impl Iterator<Item = &Arc<Told>>> {
         let held = (self.after..=self.last).contains(&sequence);
-        let skipped = self.events.partition_point(|told| told.position().sequence <= sequence);
-        held.then(|| self.events.range(skipped..).map(AsRef::as_ref))
+        held.then(|| self.events.range(self.index_after(sequence)..))
+    }
+
+    /// By how many members a thread has grown after a sequence; `None` where that is too long ago.
+    pub(super) fn growth(&self, thread_id: ThreadId, after: u64) -> Option<i32> {
+        let newer = self.steps.iter().rev().take_while(|(sequence, _, _)| *sequence > after);
+        let held = after >= self.after;
+        held.then(|| newer.filter(|(_, of, _)| *of == thread_id).map(|(_, _, step)| step).sum())
+    }
+
+    /// Replaces an event by one without its text.
+    fn empty(&mut self, sequence: u64) {
+        let index = self.index_after(sequence - 1);
+        if let Some(told) = self.events.get_mut(index).filter(|told| told.position().sequence == sequence) {
+            self.weight -= told.weight();
+            *told = Arc::new(told.without_text());
+            self.weight += told.weight();
+        }
+    }
+
+    fn forget(&mut self, oldest: &Told) {
+        self.weight -= oldest.weight();
+        self.after = oldest.position().sequence;
+        if let Some(message) = oldest.text_of()
+            && self.texts.get(&message) == Some(&self.after)
+        {
+            self.texts.remove(&message);
+        }
+        let too_old = self.steps.partition_point(|(sequence, _, _)| *sequence <= self.after);
+        self.steps.drain(..too_old);
+    }
+
+    fn index_after(&self, sequence: u64) -> usize {
+        self.events.partition_point(|told| told.position().sequence <= sequence)
     }
 }

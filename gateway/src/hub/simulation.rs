@@ -1,132 +1,29 @@
-//! The seam, simulated: a log, a hub, a view that lags or runs ahead, clients that
-//! come, are cut off at any point and come back with the vector they kept.
+//! The seam, simulated: a log, a hub, a view that lags or runs ahead, people who
+//! come and go in groups, clients that come, are cut off at any point and come
+//! back with the vector they kept.
 
 use super::{
-    audience::{Opening, opening},
+    attaching::{Missed, Reach},
     outbox::Outbox,
     ring::Ring,
-    state::{Joined, SeatId, State},
+    simulated_log::{GROUPS, Log, PARTITIONS, PEOPLE, SMALL, Sequences, direct, group, partition_of, session, user},
+    state::{Guest, SeatId, State},
+    told::Said,
 };
-use events::{
-    Aggregate, Envelope, Event, EventId, MessageKey, Partition, Position, SessionId, Text, ThreadEvent, ThreadId,
-    UserId, Vector,
-    clock::millis,
-    event::{Receipt, ReceiptEvent},
+use events::{Partition, Position, ThreadId, Vector};
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
-use proptest::prelude::*;
 use serde_json::Value;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
-use uuid::Uuid;
-
-pub(super) const PARTITIONS: u16 = 2;
-pub(super) const PEOPLE: u8 = 4;
-
-pub(super) fn user(index: u8) -> UserId {
-    UserId::from_uuid(Uuid::from_u128(u128::from(index) + 1))
-}
-
-pub(super) fn session(index: u8) -> SessionId {
-    SessionId::from_uuid(Uuid::from_u128(0x1000 + u128::from(index)))
-}
-
-/// A log that is written to, and read up to where each reader has come.
-#[derive(Default)]
-pub(super) struct Log {
-    partitions: [Vec<Arc<Envelope>>; PARTITIONS as usize],
-    numbers: HashMap<ThreadId, u32>,
-}
-
-impl Log {
-    pub(super) fn append(&mut self, partition: u16, aggregate: Aggregate, by: Option<UserId>, event: Event) {
-        let events = &mut self.partitions[usize::from(partition)];
-        let position = Position { partition: Partition(partition), sequence: events.len() as u64 + 1 };
-        let id = EventId::from_uuid(Uuid::nil());
-        events.push(Arc::new(Envelope { position, aggregate, id, by, at: millis(0), trace: None, event }));
-    }
-
-    pub(super) fn thread(one: u8, other: u8) -> (u16, ThreadId) {
-        let thread_id = ThreadId::direct(user(one), user(other));
-        (u16::try_from(thread_id.uuid().as_u128() % u128::from(PARTITIONS)).unwrap(), thread_id)
-    }
-
-    pub(super) fn send(&mut self, by: u8, to: u8, only_open: bool) {
-        let (partition, thread_id) = Self::thread(by, to);
-        let known = self.numbers.contains_key(&thread_id);
-        let number = self.numbers.entry(thread_id).or_default();
-        let event = if only_open && !known {
-            ThreadEvent::DirectOpened { peer: user(to) }
-        } else {
-            *number += 1;
-            let (number, key) = (*number, MessageKey::from_uuid(Uuid::nil()));
-            let opens = (!known).then(|| user(to));
-            ThreadEvent::MessageSent { number, key, body: Text::new("hi"), reply_to: None, opens }
-        };
-        self.append(partition, Aggregate::Thread(thread_id), Some(user(by)), event.into());
-    }
-
-    /// One fact for all threads of a partition that are there.
-    pub(super) fn read(&mut self, by: u8, partition: u16) {
-        let threads: BTreeSet<_> = (0..PEOPLE).filter(|&to| to != by).map(|to| Self::thread(by, to)).collect();
-        let receipts: Vec<_> = threads
-            .into_iter()
-            .filter(|(of, thread_id)| *of == partition && self.numbers.contains_key(thread_id))
-            .map(|(_, thread_id)| Receipt { thread_id, user_id: user(by), delivered: 1, read: 1 })
-            .collect();
-        let aggregate = Aggregate::Receipts(Partition(partition));
-        self.append(partition, aggregate, None, ReceiptEvent::ReceiptsAdvanced { receipts }.into());
-    }
-
-    fn end(&self) -> [u64; PARTITIONS as usize] {
-        self.partitions.each_ref().map(|events| events.len() as u64)
-    }
-
-    /// A person's threads as a view has them that has come to a vector.
-    pub(super) fn memberships(&self, of: UserId, applied: [u64; PARTITIONS as usize]) -> Vec<Joined> {
-        let facts = self
-            .partitions
-            .iter()
-            .zip(applied)
-            .flat_map(|(events, applied)| events.iter().take(usize::try_from(applied).unwrap()));
-        facts
-            .filter_map(|fact| {
-                let Opening { thread_id, members } = opening(fact)?;
-                let sequence = fact.position.sequence;
-                members.contains(&of).then_some(Joined { thread_id, sequence, size: 2 })
-            })
-            .collect()
-    }
-
-    /// The positions of all that a person must hear of.
-    fn concerns(&self, of: UserId) -> BTreeSet<(u16, u64)> {
-        let mut threads = BTreeSet::new();
-        let mut concerns = BTreeSet::new();
-        for fact in self.partitions.iter().flatten() {
-            if let Some(Opening { thread_id, members }) = opening(fact)
-                && members.contains(&of)
-            {
-                threads.insert(thread_id);
-            }
-            let heard = match (&fact.event, fact.aggregate) {
-                (Event::Thread(_), Aggregate::Thread(thread_id)) => threads.contains(&thread_id),
-                (Event::Receipts(ReceiptEvent::ReceiptsAdvanced { receipts }), _) => {
-                    receipts.iter().any(|receipt| threads.contains(&receipt.thread_id))
-                }
-                (Event::Thread(_) | Event::User(_), _) => false,
-            };
-            if heard {
-                concerns.insert((fact.position.partition.0, fact.position.sequence));
-            }
-        }
-        concerns
-    }
-}
 
 /// What a client keeps across its connections.
 struct Client {
-    user_id: UserId,
+    person: u8,
     vector: Option<Vector>,
     /// What it had when it first came: nothing up to there is sent.
     since: Vector,
@@ -138,7 +35,8 @@ struct Connection {
     seat: SeatId,
     outbox: Arc<Outbox>,
     entered: Vector,
-    attached: bool,
+    gathered: Option<(Vec<Said>, Vector)>,
+    live: bool,
 }
 
 impl Client {
@@ -172,8 +70,30 @@ enum Step {
         to: u8,
         only_open: bool,
     },
+    Write {
+        by: u8,
+        group: u8,
+    },
+    Amend {
+        by: u8,
+        to: u8,
+        in_group: Option<u8>,
+        back: u32,
+        how: u8,
+    },
+    /// The group is created, or somebody comes or goes.
+    Turn {
+        group: u8,
+        by: u8,
+        who: u8,
+    },
     Read {
         by: u8,
+        partition: u16,
+    },
+    Keep {
+        by: u8,
+        other: u8,
         partition: u16,
     },
     /// The hub hears some more.
@@ -186,10 +106,16 @@ enum Step {
         partition: u16,
         count: u64,
     },
+    /// The view is asked how large the threads are of which the hub does not know it.
+    Size,
     Come {
         client: usize,
     },
-    Attach {
+    /// What was missed is gathered, and later goes live.
+    Gather {
+        client: usize,
+    },
+    GoLive {
         client: usize,
     },
     /// The client processes some frames, then may be cut off: what is in flight is lost.
@@ -203,13 +129,30 @@ enum Step {
     },
 }
 
+/// What could be wrong with a hub, to see that it would be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bug {
+    /// A view that does not know of a removal undoes it.
+    ForgetsWhoLeft,
+    /// What came and went since the view is not counted.
+    BelievesOldSizes,
+    /// What happened while it was gathered is not sent.
+    LosesWhatCameMeanwhile,
+}
+
 pub(super) struct World {
     pub(super) log: Log,
     pub(super) hub: State,
-    heard: [u64; PARTITIONS as usize],
-    applied: [u64; PARTITIONS as usize],
+    heard: Sequences,
+    applied: Sequences,
     clients: Vec<Client>,
-    in_flight: Vec<std::collections::VecDeque<Value>>,
+    in_flight: Vec<VecDeque<Value>>,
+    bug: Option<Bug>,
+}
+
+fn vector(sequences: Sequences) -> Vector {
+    let position = |(partition, sequence)| Position { partition: Partition(partition), sequence };
+    (0..PARTITIONS).zip(sequences).map(position).collect()
 }
 
 impl World {
@@ -218,8 +161,9 @@ impl World {
         for partition in 0..PARTITIONS {
             hub.follow(Partition(partition), Ring::starting_after(0));
         }
+        hub.rooms.small_up_to(SMALL);
         let client = |index: usize| Client {
-            user_id: user(u8::try_from(index).unwrap() % PEOPLE),
+            person: u8::try_from(index).unwrap() % PEOPLE,
             vector: None,
             since: Vector::default(),
             received: Vec::new(),
@@ -231,28 +175,38 @@ impl World {
             heard: [0; 2],
             applied: [0; 2],
             clients: (0..clients).map(client).collect(),
-            in_flight: vec![std::collections::VecDeque::new(); clients],
+            in_flight: vec![VecDeque::new(); clients],
+            bug: None,
         }
     }
 
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Send { by, to, only_open } => self.log.send(by, to, only_open),
+            Step::Write { by, group: index } => self.log.write(by, group(index)),
+            Step::Amend { by, to, in_group, back, how } => {
+                self.log.amend(by, in_group.map_or_else(|| direct(by, to), group), back, how);
+            }
+            Step::Turn { group, by, who } => self.log.turn(group, by, who),
             Step::Read { by, partition } => self.log.read(by, partition),
+            Step::Keep { by, other, partition } => self.log.keep(by, other, partition),
             Step::Hear { partition, count } => self.hear(partition, count),
             Step::Apply { partition, count } => {
                 let partition = usize::from(partition);
                 self.applied[partition] = (self.applied[partition] + count).min(self.log.end()[partition]);
             }
+            Step::Size => self.size(),
             Step::Come { client } => self.come(client),
-            Step::Attach { client } => self.attach(client),
+            Step::Gather { client } => self.gather(client),
+            Step::GoLive { client } => self.go_live(client),
             Step::Receive { client, count, cut } => self.receive(client, count, cut),
             Step::Ping { client } => {
-                if let Some(connection) = self.clients[client].connection.as_ref().filter(|known| known.attached) {
+                if let Some(connection) = self.clients[client].connection.as_ref().filter(|known| known.live) {
                     self.hub.pong(connection.seat);
                 }
             }
         }
+        self.check();
     }
 
     pub(super) fn hear(&mut self, partition: u16, count: usize) {
@@ -264,25 +218,30 @@ impl World {
         }
     }
 
+    fn size(&mut self) {
+        for (thread_id, member) in self.hub.rooms.of_unknown_size() {
+            let partition = partition_of(thread_id);
+            let applied = self.applied[usize::from(partition)];
+            if self.log.is_member(thread_id, member, applied) {
+                self.hub.sized(thread_id, Partition(partition), self.log.size(thread_id, applied), applied);
+            }
+        }
+    }
+
     fn come(&mut self, client: usize) {
         let client = &mut self.clients[client];
         if client.connection.is_none() {
             let outbox = Arc::new(Outbox::default());
-            let seat = self.hub.enter(client.user_id, session(0), Arc::clone(&outbox));
+            let seat = self.hub.enter(user(client.person), session(0), Guest::Socket, Arc::clone(&outbox));
             let entered = self.hub.vector();
-            client.connection = Some(Connection { seat, outbox, entered, attached: false });
+            client.connection = Some(Connection { seat, outbox, entered, gathered: None, live: false });
         }
     }
 
-    fn attach(&mut self, client: usize) {
+    fn gather(&mut self, client: usize) {
         let client = &mut self.clients[client];
-        let Some(connection) = client.connection.as_mut().filter(|connection| !connection.attached) else { return };
-        let applied: Vector = (0..PARTITIONS)
-            .map(|partition| Position {
-                partition: Partition(partition),
-                sequence: self.applied[usize::from(partition)],
-            })
-            .collect();
+        let Some(connection) = client.connection.as_mut().filter(|connection| !connection.live) else { return };
+        let applied = vector(self.applied);
         if !applied.covers(&connection.entered) {
             return;
         }
@@ -290,9 +249,31 @@ impl World {
             client.vector = Some(connection.entered.clone());
             client.since = connection.entered.clone();
         }
-        let joined = self.log.memberships(client.user_id, self.applied);
-        self.hub.attach(connection.seat, &joined, client.vector.as_ref().unwrap());
-        connection.attached = true;
+        let joined = self.log.memberships(client.person, self.applied);
+        let person = user(client.person);
+        if self.bug == Some(Bug::ForgetsWhoLeft) {
+            let stays = self.hub.people.get_mut(&person).unwrap().stays.values_mut();
+            stays.for_each(|stay| stay.left = 0);
+        }
+        let as_of = if self.bug == Some(Bug::BelievesOldSizes) { self.hub.vector() } else { applied };
+        self.hub.learn(person, &joined, &as_of);
+        let from = client.vector.as_ref().unwrap();
+        assert_eq!(self.hub.reach(from), Reach::Whole);
+        let run = self.hub.run(person, from).unwrap();
+        for said in run.said() {
+            assert_up_to_date(&self.log, &serde_json::from_str(&said.frame).unwrap(), run.upto());
+        }
+        connection.gathered = Some((run.said(), run.upto().clone()));
+    }
+
+    fn go_live(&mut self, client: usize) {
+        let Some(connection) = self.clients[client].connection.as_mut() else { return };
+        let Some((said, mut upto)) = connection.gathered.take() else { return };
+        if self.bug == Some(Bug::LosesWhatCameMeanwhile) {
+            upto = self.hub.vector();
+        }
+        self.hub.go_live(connection.seat, Missed::Said { said, upto }).unwrap();
+        connection.live = true;
     }
 
     fn receive(&mut self, index: usize, count: usize, cut: bool) {
@@ -310,6 +291,19 @@ impl World {
         }
     }
 
+    /// Nobody is in a room who is no member of its thread, and who knows a size knows the right one.
+    fn check(&self) {
+        for thread_id in self.log.threads() {
+            let heard = self.heard[usize::from(partition_of(thread_id))];
+            for present in self.hub.rooms.present(thread_id) {
+                assert!(self.log.is_member(thread_id, present, heard), "{present} is still in {thread_id}");
+            }
+            if let Some(size) = self.hub.rooms.size(thread_id) {
+                assert_eq!(size.members, self.log.size(thread_id, size.counted.max(heard)), "members of {thread_id}");
+            }
+        }
+    }
+
     /// Everything comes to rest, everybody comes back; then each has received all that concerns them, once.
     fn settle(mut self) {
         for partition in 0..PARTITIONS {
@@ -318,49 +312,102 @@ impl World {
         self.applied = self.log.end();
         for client in 0..self.clients.len() {
             self.come(client);
-            self.attach(client);
+            self.gather(client);
+            self.go_live(client);
             self.step(&Step::Ping { client });
             self.receive(client, usize::MAX, false);
         }
+        self.size();
+        self.check();
+        assert_eq!(self.hub.rooms.of_unknown_size(), []);
         for client in &self.clients {
-            let expected: BTreeSet<_> = self
-                .log
-                .concerns(client.user_id)
-                .into_iter()
-                .filter(|&(partition, sequence)| sequence > client.since.get(Partition(partition)))
-                .collect();
+            let is_new = |&(partition, sequence): &(u16, u64)| sequence > client.since.get(Partition(partition));
+            let (must, may) = self.log.concerns(client.person);
+            let must: BTreeSet<_> = must.into_iter().filter(is_new).collect();
+            let may: BTreeSet<_> = may.into_iter().filter(is_new).collect();
             let received: BTreeSet<_> = client.received.iter().copied().collect();
             assert_eq!(received.len(), client.received.len(), "something came twice");
-            assert_eq!(received, expected);
+            assert_eq!(must.difference(&received).collect::<Vec<_>>(), Vec::<&(u16, u64)>::new(), "was never told");
+            assert_eq!(
+                received.difference(&may).collect::<Vec<_>>(),
+                Vec::<&(u16, u64)>::new(),
+                "is nothing of theirs"
+            );
             assert_eq!(client.vector, Some(self.hub.vector()));
         }
     }
 }
 
-fn step(clients: usize) -> impl Strategy<Value = Step> {
-    let pair = (0..PEOPLE, 1..PEOPLE).prop_map(|(by, distance)| (by, (by + distance) % PEOPLE));
-    prop_oneof![
-        4 => (pair, any::<bool>()).prop_map(|((by, to), only_open)| Step::Send { by, to, only_open }),
+/// What was edited or deleted when it was gathered is told without its text.
+fn assert_up_to_date(log: &Log, frame: &Value, upto: &Vector) {
+    if !["message", "message_edited"].contains(&frame["type"].as_str().unwrap()) {
+        return;
+    }
+    let thread_id: ThreadId = frame["thread_id"].as_str().unwrap().parse().unwrap();
+    let number = u32::try_from(frame["number"].as_u64().unwrap()).unwrap();
+    let position: Position = frame["position"].as_str().unwrap().parse().unwrap();
+    let outdated = log.is_outdated(thread_id, number, position.sequence, upto.get(position.partition));
+    assert_eq!(frame["body"].is_null(), outdated, "{frame}");
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let pair = || (0..PEOPLE, 1..PEOPLE).prop_map(|(by, distance)| (by, (by + distance) % PEOPLE));
+    let client = || 0..CLIENTS;
+    let group = || 0..GROUPS;
+    let step = prop_oneof![
+        4 => (pair(), any::<bool>()).prop_map(|((by, to), only_open)| Step::Send { by, to, only_open }),
+        4 => (0..PEOPLE, group()).prop_map(|(by, group)| Step::Write { by, group }),
+        3 => (pair(), prop::option::of(group()), 0..4_u32, 0..4_u8)
+            .prop_map(|((by, to), in_group, back, how)| Step::Amend { by, to, in_group, back, how }),
+        6 => (group(), 0..PEOPLE, 0..PEOPLE).prop_map(|(group, by, who)| Step::Turn { group, by, who }),
         2 => (0..PEOPLE, 0..PARTITIONS).prop_map(|(by, partition)| Step::Read { by, partition }),
-        4 => (0..PARTITIONS, 1..4_usize).prop_map(|(partition, count)| Step::Hear { partition, count }),
-        4 => (0..PARTITIONS, 1..6_u64).prop_map(|(partition, count)| Step::Apply { partition, count }),
-        3 => (0..clients).prop_map(|client| Step::Come { client }),
-        4 => (0..clients).prop_map(|client| Step::Attach { client }),
-        3 => (0..clients, 0..5_usize, any::<bool>()).prop_map(|(client, count, cut)| Step::Receive { client, count, cut }),
-        1 => (0..clients).prop_map(|client| Step::Ping { client }),
-    ]
+        1 => (pair(), 0..PARTITIONS).prop_map(|((by, other), partition)| Step::Keep { by, other, partition }),
+        5 => (0..PARTITIONS, 1..5_usize).prop_map(|(partition, count)| Step::Hear { partition, count }),
+        5 => (0..PARTITIONS, 1..7_u64).prop_map(|(partition, count)| Step::Apply { partition, count }),
+        1 => Just(Step::Size),
+        3 => client().prop_map(|client| Step::Come { client }),
+        4 => client().prop_map(|client| Step::Gather { client }),
+        4 => client().prop_map(|client| Step::GoLive { client }),
+        3 => (client(), 0..5_usize, any::<bool>()).prop_map(|(client, count, cut)| Step::Receive { client, count, cut }),
+        1 => client().prop_map(|client| Step::Ping { client }),
+    ];
+    prop::collection::vec(step, 1..160)
+}
+
+/// Of five people; three of them have two devices.
+const CLIENTS: usize = 8;
+
+fn simulate(steps: &[Step], bug: Option<Bug>) {
+    let mut world = World { bug, ..World::new(CLIENTS) };
+    for step in steps {
+        world.step(step);
+    }
+    world.settle();
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(1_000))]
 
-    /// Six clients of four people: two of them have two devices.
     #[test]
-    fn nobody_misses_anything_or_hears_it_twice(steps in prop::collection::vec(step(6), 1..120)) {
-        let mut world = World::new(6);
-        for step in &steps {
-            world.step(step);
-        }
-        world.settle();
+    fn nobody_misses_anything_hears_it_twice_or_hears_what_is_not_theirs(steps in steps()) {
+        simulate(&steps, None);
+    }
+}
+
+/// A simulation that finds nothing wrong is worth what it would find.
+#[test]
+fn the_simulation_finds_bugs_that_were_put_in_on_purpose() {
+    for bug in [Bug::ForgetsWhoLeft, Bug::BelievesOldSizes, Bug::LosesWhatCameMeanwhile] {
+        let config = ProptestConfig { max_shrink_iters: 0, ..config(1_000) };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        let found = runner.run(&steps(), |steps| {
+            simulate(&steps, Some(bug));
+            Ok(())
+        });
+        assert!(found.is_err(), "{bug:?} is not found");
     }
 }

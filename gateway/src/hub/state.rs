@@ -3,61 +3,62 @@
 //! the log's: what concerns whom changes between the same facts as there.
 
 use super::{
-    audience::{self, Room},
+    audience::{self, Turn},
     outbox::{Ended, Outbox},
     ring::Ring,
-    told::Told,
+    stay::{Listener, Rooms, Size, Stay},
+    told::{Said, Told},
 };
 use crate::frame::ServerFrame;
-use axum::extract::ws::Utf8Bytes;
-use events::{Envelope, Partition, SessionId, ThreadId, UserId, Vector};
+use events::{Envelope, Partition, SessionId, ThreadId, UserId, Vector, event::Number};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 /// Sockets of one person on one node.
 const MAX_SEATS: usize = 6;
-/// Who has missed more than that reloads instead.
-const MAX_MISSED: usize = 10_000;
-
-/// A thread that a person is in, as the view says.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Joined {
-    pub(super) thread_id: ThreadId,
-    pub(super) sequence: u64,
-    pub(super) size: u32,
-}
 
 /// Whose socket, and which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SeatId {
     pub(super) user_id: UserId,
-    number: u64,
+    pub(super) number: u64,
+}
+
+/// What takes a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guest {
+    Socket,
+    /// A request that waits for something to happen, and is answered what has.
+    Poll,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    rings: BTreeMap<Partition, Ring>,
-    people: HashMap<UserId, Person>,
-    rooms: HashMap<ThreadId, Room>,
+    pub(super) rings: BTreeMap<Partition, Ring>,
+    pub(super) people: HashMap<UserId, Person>,
+    pub(super) rooms: Rooms,
     entered: u64,
 }
 
-/// Somebody who has a socket here.
+/// Somebody who has a seat here.
 #[derive(Debug, Default)]
-struct Person {
+pub(super) struct Person {
     /// Oldest first.
     seats: Vec<Place>,
-    threads: HashSet<ThreadId>,
+    /// Their threads, also those that they left: who left is remembered as long as somebody could still come with a
+    /// view that does not know it.
+    pub(super) stays: HashMap<ThreadId, Stay>,
 }
 
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     number: u64,
     session_id: SessionId,
-    outbox: Arc<Outbox>,
-    live: bool,
+    pub(super) guest: Guest,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) live: bool,
 }
 
 impl State {
@@ -73,78 +74,71 @@ impl State {
         vector
     }
 
-    /// Takes a partition's next fact: first whom it concerns, then what it tells them; that in so many frames.
+    /// Takes a partition's next fact: who comes by it, what it tells, who goes by it. It tells that in so many frames.
     pub(super) fn dispatch(&mut self, envelope: &Arc<Envelope>) -> usize {
-        let position = envelope.position;
-        if let Some(opening) = audience::opening(envelope) {
-            for member in opening.members {
-                self.join(member, Joined { thread_id: opening.thread_id, sequence: position.sequence, size: 2 });
+        let sequence = envelope.position.sequence;
+        let turn = audience::turn(envelope);
+        match &turn {
+            Some((thread_id, Turn::Opens(members))) => {
+                for &member in members {
+                    self.joins(*thread_id, member, (sequence, 0));
+                }
+                let members = u32::try_from(members.len()).unwrap_or(u32::MAX);
+                self.rooms.set_size(*thread_id, Size { members, counted: sequence });
             }
+            Some((thread_id, Turn::Enters(member, number))) => {
+                self.joins(*thread_id, *member, (sequence, *number));
+                self.rooms.count(*thread_id, sequence, 1);
+            }
+            Some((_, Turn::Leaves(_))) | None => {}
         }
         if let Some((user_id, ended)) = audience::ended_sessions(envelope) {
             self.seats(user_id).filter(|place| ended.contains(&place.session_id)).for_each(|place| {
                 place.outbox.end(Ended::Revoked);
             });
         }
-        let mut pushed = 0;
-        let told = Told::of(envelope).map(Arc::new);
-        for (listener, frames) in told.iter().flat_map(|told| told.listeners(&self.rooms)) {
-            for place in self.seats(listener).filter(|place| place.live) {
-                frames.iter().cloned().for_each(|frame| place.outbox.push(frame));
-                pushed += frames.len();
+        let told = Told::of(envelope);
+        let pushed = told.as_ref().map_or(0, |told| self.push(told));
+        let ring = self.rings.get_mut(&envelope.position.partition).expect("what is dispatched is followed");
+        ring.advance(sequence, told);
+        match turn {
+            Some((thread_id, Turn::Leaves(member))) => {
+                ring.step(thread_id, -1);
+                self.rooms.count(thread_id, sequence, -1);
+                self.leaves(thread_id, member, sequence);
             }
+            Some((thread_id, Turn::Enters(..))) => ring.step(thread_id, 1),
+            Some((_, Turn::Opens(_))) | None => {}
         }
-        let ring = self.rings.get_mut(&position.partition).expect("what is dispatched is followed");
-        ring.advance(position.sequence, told);
         pushed
     }
 
-    /// A socket enters. The one that is too many ends the person's oldest.
-    pub(super) fn enter(&mut self, user_id: UserId, session_id: SessionId, outbox: Arc<Outbox>) -> SeatId {
+    /// A seat is taken. The socket that is too many ends the person's oldest.
+    pub(super) fn enter(
+        &mut self,
+        user_id: UserId,
+        session_id: SessionId,
+        guest: Guest,
+        outbox: Arc<Outbox>,
+    ) -> SeatId {
         self.entered += 1;
         let number = self.entered;
         let person = self.people.entry(user_id).or_default();
-        person.seats.push(Place { number, session_id, outbox, live: false });
-        if person.seats.len() > MAX_SEATS {
-            person.seats.remove(0).outbox.end(Ended::Superseded);
+        person.seats.push(Place { number, session_id, guest, outbox, live: false });
+        let is_socket = |place: &Place| place.guest == Guest::Socket;
+        if person.seats.iter().filter(|place| is_socket(place)).count() > MAX_SEATS
+            && let Some(oldest) = person.seats.iter().position(is_socket)
+        {
+            person.seats.remove(oldest).outbox.end(Ended::Superseded);
         }
         SeatId { user_id, number }
     }
 
-    /// A socket goes live: it is sent what lies after `from`, and from now on what happens.
-    ///
-    /// The seam: no gap, no duplicate. `W` is what had been heard when it entered, `D` what is heard
-    /// now, `V ≥ W` where the view stood that told the threads.
-    /// - Its person's threads are all known. One opened up to `W` is in the view, as `V ≥ W`. One
-    ///   opened in `(W, D]` was indexed as it passed, as the person was here since `W`; the view may
-    ///   tell it once more, with the same sequence. One opened after `D` comes by itself, also where
-    ///   the view knows it already: until then nothing of it passes.
-    /// - What it is sent is `(from, D]` from the rings, then what follows `D` by dispatch: it becomes
-    ///   live under the same lock that read `D`, so each fact is on exactly one side.
-    /// - Within a partition that is one ascending run. Who is cut off in its middle has, in each
-    ///   partition, all up to the last position received, and resumes from there.
-    pub(super) fn attach(&mut self, seat: SeatId, joined: &[Joined], from: &Vector) {
-        if self.place(seat).is_none() {
-            return;
-        }
-        for &joined in joined {
-            self.join(seat.user_id, joined);
-        }
-        let vector = self.vector();
-        let mut frames =
-            self.missed(seat.user_id, from).unwrap_or_else(|| vec![ServerFrame::Reset { vector: &vector }.encode()]);
-        frames.push(ServerFrame::Live { vector: &vector }.encode());
-        if let Some(place) = self.place(seat) {
-            place.live = true;
-            place.outbox.load(frames);
-        }
-    }
-
     /// Tells a socket up to where it has been sent everything.
     pub(super) fn pong(&mut self, seat: SeatId) {
-        let pong = ServerFrame::Pong { vector: &self.vector() }.encode();
+        let frame = ServerFrame::Pong { vector: &self.vector() }.encode();
         if let Some(place) = self.place(seat) {
-            place.outbox.push(pong);
+            place.outbox.push(frame);
         }
     }
 
@@ -154,15 +148,9 @@ impl State {
         if !person.seats.is_empty() {
             return;
         }
-        let threads = self.people.remove(&user_id).map(|person| person.threads).unwrap_or_default();
-        for thread_id in threads {
-            if let Some(room) = self.rooms.get_mut(&thread_id) {
-                room.joined.remove(&user_id);
-                if room.joined.is_empty() {
-                    self.rooms.remove(&thread_id);
-                }
-            }
-        }
+        let stays = self.people.remove(&user_id).map(|person| person.stays).unwrap_or_default();
+        let present = stays.iter().filter(|(_, stay)| stay.is_present());
+        present.for_each(|(&thread_id, _)| self.rooms.leave(thread_id, user_id));
     }
 
     /// The node no longer hears the log: it cannot know who was removed or revoked.
@@ -170,37 +158,50 @@ impl State {
         self.people.values().flat_map(|person| &person.seats).for_each(|place| place.outbox.end(Ended::Deaf));
     }
 
+    /// What somebody hears, as of now.
+    pub(super) fn listener(&self, user_id: UserId) -> Listener {
+        let stays = self.people.get(&user_id).map(|person| person.stays.clone()).unwrap_or_default();
+        let large = stays.keys().copied().filter(|&thread_id| self.rooms.is_large(thread_id)).collect();
+        Listener { user_id, stays, large }
+    }
+
+    pub(super) fn place(&mut self, SeatId { user_id, number }: SeatId) -> Option<&mut Place> {
+        self.people.get_mut(&user_id)?.seats.iter_mut().find(|place| place.number == number)
+    }
+
     fn seats(&self, user_id: UserId) -> impl Iterator<Item = &Place> {
         self.people.get(&user_id).into_iter().flat_map(|person| &person.seats)
     }
 
-    fn place(&mut self, SeatId { user_id, number }: SeatId) -> Option<&mut Place> {
-        self.people.get_mut(&user_id)?.seats.iter_mut().find(|place| place.number == number)
-    }
-
-    fn join(&mut self, user_id: UserId, Joined { thread_id, sequence, size }: Joined) {
-        let Some(person) = self.people.get_mut(&user_id) else { return };
-        person.threads.insert(thread_id);
-        let room = self.rooms.entry(thread_id).or_default();
-        room.size = size;
-        room.joined.insert(user_id, sequence);
-    }
-
-    /// The frames after a vector for one person, one ascending run for each partition; `None`
-    /// where they are too many, or not all held, or the vector is of another log.
-    fn missed(&self, listener: UserId, from: &Vector) -> Option<Vec<Utf8Bytes>> {
-        if from.iter().any(|position| !self.rings.contains_key(&position.partition)) {
-            return None;
-        }
-        let mut missed = Vec::new();
-        for (&partition, ring) in &self.rings {
-            for told in ring.since(from.get(partition))? {
-                missed.extend(told.frames_for(listener, &self.rooms));
-                if missed.len() > MAX_MISSED {
-                    return None;
-                }
+    fn push(&self, told: &Told) -> usize {
+        let mut pushed = 0;
+        for (listener, frames) in told.listeners(&self.rooms) {
+            for place in self.seats(listener).filter(|place| place.live) {
+                frames.iter().cloned().for_each(|frame| place.outbox.push(frame));
+                pushed += frames.len();
             }
         }
-        Some(missed)
+        pushed
     }
+
+    fn joins(&mut self, thread_id: ThreadId, member: UserId, (joined, number): (u64, Number)) {
+        if let Some(person) = self.people.get_mut(&member) {
+            let stay = person.stays.entry(thread_id).or_default();
+            *stay = stay.with(Stay { joined, number, left: 0 });
+            self.rooms.join(thread_id, member, number);
+        }
+    }
+
+    fn leaves(&mut self, thread_id: ThreadId, member: UserId, sequence: u64) {
+        if let Some(person) = self.people.get_mut(&member) {
+            let stay = person.stays.entry(thread_id).or_default();
+            *stay = stay.with(Stay { left: sequence, ..Stay::default() });
+            self.rooms.leave(thread_id, member);
+        }
+    }
+}
+
+/// The frames of events, in their order, for one listener.
+pub(super) fn said<'a>(events: impl IntoIterator<Item = &'a Arc<Told>>, listener: &Listener) -> Vec<Said> {
+    events.into_iter().flat_map(|told| told.frames_for(listener)).collect()
 }

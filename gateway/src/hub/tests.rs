@@ -1,8 +1,12 @@
 use super::{
+    attaching::{Heard, MAX_MISSED, Missed, Reach},
     outbox::{Ended, Outbox},
     ring::Ring,
-    simulation::{Log, PARTITIONS, PEOPLE, World, session, user},
-    state::{SeatId, State},
+    simulated_log::{PARTITIONS, PEOPLE, SMALL, direct, group, partition_of, session, user},
+    simulation::World,
+    state::{Guest, SeatId, State},
+    stay::Stay,
+    told::Said,
 };
 use events::{Aggregate, Partition, UserEvent, Vector};
 use serde_json::Value;
@@ -10,7 +14,19 @@ use std::{collections::BTreeSet, sync::Arc};
 
 fn connect(state: &mut State, person: u8, of_session: u8) -> (SeatId, Arc<Outbox>) {
     let outbox = Arc::new(Outbox::default());
-    (state.enter(user(person), session(of_session), Arc::clone(&outbox)), outbox)
+    (state.enter(user(person), session(of_session), Guest::Socket, Arc::clone(&outbox)), outbox)
+}
+
+/// Gathers what was missed and goes live, at one go.
+fn attach(state: &mut State, seat: SeatId, from: &Vector) -> Heard {
+    let missed = match state.reach(from) {
+        Reach::Whole => {
+            let run = state.run(seat.user_id, from).unwrap();
+            Missed::Said { said: run.said(), upto: run.upto().clone() }
+        }
+        Reach::Short(_) | Reach::Foreign => Missed::TooMuch,
+    };
+    state.go_live(seat, missed).unwrap()
 }
 
 fn frames(outbox: &Outbox) -> Vec<Value> {
@@ -34,16 +50,16 @@ fn of_one_event_only_the_last_frame_carries_the_position() {
         world.log.send(0, to, false);
     }
     let (reader, reader_outbox) = connect(&mut world.hub, 0, 0);
-    world.hub.attach(reader, &[], &Vector::default());
+    attach(&mut world.hub, reader, &Vector::default());
     for partition in 0..PARTITIONS {
         world.log.read(0, partition);
         world.hear(partition, usize::MAX);
     }
     let heard = frames(&reader_outbox);
     let receipts: Vec<_> = heard.iter().filter(|frame| frame["type"] == "receipt").collect();
-    assert_eq!(receipts.len(), 3);
+    assert_eq!(receipts.len(), usize::from(PEOPLE) - 1);
     let with_position = receipts.iter().filter(|frame| frame["position"].is_string()).count();
-    let partitions: BTreeSet<_> = (1..PEOPLE).map(|to| Log::thread(0, to).0).collect();
+    let partitions: BTreeSet<_> = (1..PEOPLE).map(|to| partition_of(direct(0, to))).collect();
     assert_eq!(with_position, partitions.len());
 }
 
@@ -51,24 +67,24 @@ fn of_one_event_only_the_last_frame_carries_the_position() {
 fn an_opening_message_is_told_as_a_message_only() {
     let mut world = World::new(0);
     let (peer, outbox) = connect(&mut world.hub, 1, 0);
-    world.hub.attach(peer, &[], &Vector::default());
+    attach(&mut world.hub, peer, &Vector::default());
     world.log.send(0, 1, false);
     (0..PARTITIONS).for_each(|partition| world.hear(partition, usize::MAX));
     assert_eq!(types(&outbox), ["live", "message"]);
 }
 
 #[test]
-fn who_was_away_too_long_or_in_another_log_is_reset() {
+fn what_the_ring_does_not_reach_back_to_it_does_not_tell() {
     let mut world = world_with(Ring::starting_after(0).of_at_most(2));
     let (person, to) = (0..PEOPLE)
         .flat_map(|by| (0..PEOPLE).map(move |to| (by, to)))
-        .find(|&(by, to)| by != to && Log::thread(by, to).0 == 0)
+        .find(|&(by, to)| by != to && partition_of(direct(by, to)) == 0)
         .unwrap();
     for _ in 0..5 {
         world.log.send(person, to, false);
     }
     world.hear(0, usize::MAX);
-    let joined = world.log.memberships(user(person), [5, 0]);
+    let joined = world.log.memberships(person, [5, 0]);
     for (from, expected) in [
         ("0:5,1:0", vec!["live"]),
         ("0:3,1:0", vec!["message", "message", "live"]),
@@ -78,7 +94,8 @@ fn who_was_away_too_long_or_in_another_log_is_reset() {
         ("0:5,1:0,2:0", vec!["reset", "live"]),
     ] {
         let (seat, outbox) = connect(&mut world.hub, person, 0);
-        world.hub.attach(seat, &joined, &from.parse().unwrap());
+        world.hub.learn(user(person), &joined, &"0:5,1:0".parse().unwrap());
+        attach(&mut world.hub, seat, &from.parse().unwrap());
         assert_eq!(types(&outbox), expected, "{from}");
         world.hub.leave(seat);
     }
@@ -122,4 +139,155 @@ fn who_does_not_read_is_cut_off_and_keeps_nothing() {
     assert_eq!(outbox.ended(), None);
     outbox.push("x".into());
     assert_eq!(outbox.ended(), Some(Ended::Slow));
+}
+
+#[test]
+fn a_request_that_polls_ends_no_socket_and_is_ended_by_none() {
+    let mut state = State::default();
+    let (_, socket) = connect(&mut state, 0, 0);
+    let polls: Vec<_> = (0..8).map(|_| Arc::new(Outbox::default())).collect();
+    for outbox in &polls {
+        state.enter(user(0), session(0), Guest::Poll, Arc::clone(outbox));
+    }
+    assert_eq!(socket.ended(), None);
+    let _sockets: Vec<_> = (0..7).map(|_| connect(&mut state, 0, 0)).collect();
+    assert_eq!(socket.ended(), Some(Ended::Superseded));
+    assert!(polls.iter().all(|outbox| outbox.ended().is_none()));
+}
+
+#[test]
+fn more_than_is_told_one_by_one_is_a_reset() {
+    for (count, expected) in [(MAX_MISSED, "x"), (MAX_MISSED + 1, "reset")] {
+        let mut state = State::default();
+        let seat = state.enter(user(0), session(0), Guest::Poll, Arc::default());
+        let frame = Said { frame: r#"{"type":"x"}"#.into(), position: None };
+        let missed = Missed::Said { said: vec![frame; count], upto: Vector::default() };
+        let heard = state.go_live(seat, missed).unwrap();
+        let first: Value = serde_json::from_str(&heard.said[0].frame).unwrap();
+        assert_eq!(first["type"], expected);
+    }
+}
+
+/// The removed hears so, and nothing after; the others go on.
+#[test]
+fn who_is_removed_hears_that_last() {
+    let mut world = World::new(0);
+    world.log.turn(0, 0, 1);
+    let partition = partition_of(group(0));
+    let clients: Vec<_> = (0..3).map(|person| connect(&mut world.hub, person, 0)).collect();
+    for (seat, _) in &clients {
+        attach(&mut world.hub, *seat, &Vector::default());
+    }
+    world.log.write(0, group(0));
+    world.log.turn(0, 0, 1);
+    world.log.write(0, group(0));
+    world.log.read(0, partition);
+    world.hear(partition, usize::MAX);
+    let heard: Vec<_> = clients.iter().map(|(_, outbox)| types(outbox)).collect();
+    assert_eq!(heard[0], ["live", "thread", "message", "thread", "message", "receipt"]);
+    assert_eq!(heard[1], ["live", "thread", "message", "thread"]);
+    assert_eq!(heard[2], heard[0]);
+}
+
+/// What was heard of a stay in whatever order.
+#[test]
+fn a_stay_goes_from_the_latest_joining_to_the_latest_leaving() {
+    let heard = |facts: &[(u64, u64)]| {
+        let stay = |&(joined, left)| Stay { joined, number: 0, left };
+        facts.iter().map(stay).fold(Stay::default(), Stay::with)
+    };
+    let hears = |facts: &[(u64, u64)]| -> Vec<u64> { (1..=9).filter(|&at| heard(facts).hears(at)).collect() };
+    assert_eq!(hears(&[]), Vec::<u64>::new());
+    // That somebody left is known, and not since when they were there.
+    assert_eq!(hears(&[(0, 5)]), Vec::<u64>::new());
+    for facts in [[(3, 0), (0, 5)], [(0, 5), (3, 0)], [(3, 5), (3, 0)]] {
+        assert_eq!((hears(&facts), heard(&facts).is_present()), (vec![3, 4, 5], false), "{facts:?}");
+    }
+    for facts in [[(3, 5), (7, 0)], [(7, 0), (3, 5)], [(7, 5), (3, 0)]] {
+        assert_eq!((hears(&facts), heard(&facts).is_present()), (vec![7, 8, 9], true), "{facts:?}");
+    }
+}
+
+/// The same to who comes back, and was away when it happened.
+#[test]
+fn who_was_removed_while_away_is_told_up_to_that() {
+    let mut world = World::new(0);
+    world.log.turn(0, 0, 1);
+    world.log.write(0, group(0));
+    world.log.turn(0, 0, 1);
+    world.log.write(0, group(0));
+    let partition = partition_of(group(0));
+    world.hear(partition, usize::MAX);
+    let end = world.log.end();
+    let (seat, outbox) = connect(&mut world.hub, 1, 0);
+    let joined = world.log.memberships(1, end);
+    let as_of = world.hub.vector();
+    world.hub.learn(user(1), &joined, &as_of);
+    attach(&mut world.hub, seat, &Vector::default());
+    assert_eq!(types(&outbox), ["thread", "message", "thread", "live"]);
+    world.log.write(0, group(0));
+    world.hear(partition, usize::MAX);
+    assert_eq!(types(&outbox), Vec::<String>::new());
+}
+
+#[test]
+fn receipts_of_others_are_not_told_in_a_large_thread() {
+    let mut world = World::new(0);
+    world.log.turn(0, 0, 1);
+    let partition = partition_of(group(0));
+    let (seat, other) = connect(&mut world.hub, 1, 0);
+    let (own_seat, own) = connect(&mut world.hub, 0, 0);
+    attach(&mut world.hub, seat, &Vector::default());
+    attach(&mut world.hub, own_seat, &Vector::default());
+    assert_eq!(world.log.size(group(0), 1), SMALL);
+    world.log.read(0, partition);
+    world.log.turn(0, 0, 4);
+    world.log.read(0, partition);
+    world.log.turn(0, 0, 4);
+    world.log.read(0, partition);
+    world.hear(partition, usize::MAX);
+    assert_eq!(types(&other), ["live", "thread", "receipt", "thread", "thread", "receipt"]);
+    assert_eq!(types(&own), ["live", "thread", "receipt", "thread", "receipt", "thread", "receipt"]);
+}
+
+/// What only its author hears, on whatever device.
+#[test]
+fn what_somebody_keeps_for_themselves_reaches_them_only() {
+    let mut world = World::new(0);
+    let clients: Vec<_> = [0, 0, 1].map(|person| connect(&mut world.hub, person, 0)).into();
+    for (seat, _) in &clients {
+        attach(&mut world.hub, *seat, &Vector::default());
+    }
+    let blocks_in = partition_of(direct(0, 1));
+    world.log.keep(0, 1, 0);
+    world.log.keep(0, 1, 1);
+    world.hear(blocks_in, usize::MAX);
+    world.hear(1, usize::MAX);
+    let heard: Vec<_> = clients.iter().map(|(_, outbox)| types(outbox)).collect();
+    assert_eq!(heard[0], ["live", "block", "contact"]);
+    assert_eq!(heard[1], heard[0]);
+    assert_eq!(heard[2], ["live"]);
+}
+
+/// A deleted text is in no frame that is told from now on, nor in memory.
+#[test]
+fn a_deleted_text_leaves_the_ring() {
+    let mut world = World::new(0);
+    world.log.send(0, 1, false);
+    world.log.amend(0, direct(0, 1), 0, 0);
+    let partition = partition_of(direct(0, 1));
+    world.hear(partition, usize::MAX);
+    let end = world.log.end();
+    let (seat, outbox) = connect(&mut world.hub, 1, 0);
+    let as_of = world.hub.vector();
+    world.hub.learn(user(1), &world.log.memberships(1, end), &as_of);
+    attach(&mut world.hub, seat, &Vector::default());
+    let texts = |outbox: &Outbox| -> Vec<_> { frames(outbox).iter().map(|frame| frame["body"].clone()).collect() };
+    assert_eq!(texts(&outbox), [Value::Null, "ho".into(), Value::Null]);
+    world.log.amend(0, direct(0, 1), 0, 3);
+    world.hear(partition, usize::MAX);
+    let (late, outbox) = connect(&mut world.hub, 1, 0);
+    attach(&mut world.hub, late, &Vector::default());
+    assert_eq!(texts(&outbox), [Value::Null, Value::Null, Value::Null, Value::Null]);
+    assert!(!format!("{:?}", world.hub.rings).contains("\"ho\""));
 }

@@ -2,13 +2,16 @@
 //! hears it, once, and shared by all. Of the frames that one event has for one
 //! listener only the last carries its position: with it, all have been heard.
 
-use super::audience::{Room, Tale, What, tales};
-use crate::{
-    frame::{Change, ServerFrame},
-    time::Time,
+use super::{
+    audience::{Tale, tales},
+    stay::{Listener, Rooms},
+    telling,
 };
 use axum::extract::ws::Utf8Bytes;
-use events::{Envelope, Event, Position, ThreadEvent, ThreadId, UserId, event::Number};
+use events::{
+    Aggregate, Envelope, Event, Position, Text, ThreadEvent, ThreadId, UserId,
+    event::{Number, Receipt},
+};
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
@@ -16,7 +19,7 @@ use std::{
 
 /// An event that somebody may hear of.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     envelope: Arc<Envelope>,
     pieces: Vec<Piece>,
 }
@@ -28,9 +31,16 @@ struct Piece {
     before_last: OnceLock<Utf8Bytes>,
 }
 
+/// A frame, and the position that it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) frame: Utf8Bytes,
+    pub(crate) position: Option<Position>,
+}
+
 impl Told {
     /// `None` for an event that no socket hears of.
-    pub(super) fn of(envelope: &Arc<Envelope>) -> Option<Self> {
+    pub(crate) fn of(envelope: &Arc<Envelope>) -> Option<Self> {
         let piece = |tale| Piece { tale, last: OnceLock::new(), before_last: OnceLock::new() };
         let pieces: Vec<_> = tales(envelope).into_iter().map(piece).collect();
         (!pieces.is_empty()).then(|| Self { envelope: Arc::clone(envelope), pieces })
@@ -43,30 +53,90 @@ impl Told {
     /// What it may come to in memory, about.
     pub(super) fn weight(&self) -> usize {
         let text = match &self.envelope.event {
-            Event::Thread(ThreadEvent::MessageSent { body, .. }) => body.as_str().map_or(0, str::len),
-            Event::Thread(ThreadEvent::DirectOpened { .. }) | Event::User(_) | Event::Receipts(_) => 0,
+            Event::Thread(event) => text_in(event).and_then(Text::as_str).map_or(0, str::len),
+            Event::User(_) | Event::Receipts(_) => 0,
         };
         // The text lies in the event and in its frame.
         2 * text + 512 * self.pieces.len()
     }
 
-    /// The frames for one listener.
-    pub(super) fn frames_for(&self, listener: UserId, rooms: &HashMap<ThreadId, Room>) -> Vec<Utf8Bytes> {
-        let sequence = self.position().sequence;
-        let heard = self.pieces.iter().filter(|piece| {
-            rooms.get(&piece.tale.thread_id).is_some_and(|room| piece.tale.reaches(listener, room, sequence))
-        });
-        self.frames(&heard.collect::<Vec<_>>())
+    /// The message whose text it tells.
+    pub(super) fn text_of(&self) -> Option<(ThreadId, Number)> {
+        match &self.envelope.event {
+            Event::Thread(ThreadEvent::MessageSent { number, .. } | ThreadEvent::MessageEdited { number, .. }) => {
+                self.message(*number)
+            }
+            Event::Thread(_) | Event::User(_) | Event::Receipts(_) => None,
+        }
     }
 
-    /// Everybody who is in a room and hears it, with their frames.
-    pub(super) fn listeners(&self, rooms: &HashMap<ThreadId, Room>) -> Vec<(UserId, Vec<Utf8Bytes>)> {
+    /// The message of which no earlier text may be told any more.
+    pub(super) fn outdates(&self) -> Option<(ThreadId, Number)> {
+        match &self.envelope.event {
+            Event::Thread(ThreadEvent::MessageEdited { number, .. } | ThreadEvent::MessageDeleted { number }) => {
+                self.message(*number)
+            }
+            Event::Thread(_) | Event::User(_) | Event::Receipts(_) => None,
+        }
+    }
+
+    fn message(&self, number: Number) -> Option<(ThreadId, Number)> {
+        match self.envelope.aggregate {
+            Aggregate::Thread(thread_id) => Some((thread_id, number)),
+            Aggregate::User(_) | Aggregate::Receipts(_) => None,
+        }
+    }
+
+    /// The same without the text of its message, and whom that names.
+    pub(super) fn without_text(&self) -> Self {
+        let mut envelope = Envelope::clone(&self.envelope);
+        if let Event::Thread(
+            ThreadEvent::MessageSent { body, mentions, .. } | ThreadEvent::MessageEdited { body, mentions, .. },
+        ) = &mut envelope.event
+        {
+            *body = Text::ERASED;
+            mentions.clear();
+        }
+        let piece = |piece: &Piece| Piece { tale: piece.tale, last: OnceLock::new(), before_last: OnceLock::new() };
+        Self { envelope: Arc::new(envelope), pieces: self.pieces.iter().map(piece).collect() }
+    }
+
+    /// The frames for one listener.
+    pub(super) fn frames_for(&self, listener: &Listener) -> Vec<Said> {
         let sequence = self.position().sequence;
+        self.said(|tale| tale.reaches(listener, sequence))
+    }
+
+    /// The frames for whom they are all meant.
+    pub(crate) fn frames_for_all(&self) -> Vec<Said> {
+        self.said(|_| true)
+    }
+
+    fn said(&self, heard: impl Fn(Tale) -> bool) -> Vec<Said> {
+        let pieces: Vec<_> = self.pieces.iter().filter(|piece| heard(piece.tale)).collect();
+        let frames = self.frames(&pieces);
+        let last = frames.len().saturating_sub(1);
+        let said = |(index, frame)| Said { frame, position: (index == last).then(|| self.position()) };
+        frames.into_iter().enumerate().map(said).collect()
+    }
+
+    /// Everybody who hears it as it happens, with their frames: those who are in its rooms then.
+    pub(super) fn listeners(&self, rooms: &Rooms) -> Vec<(UserId, Vec<Utf8Bytes>)> {
         let mut heard: HashMap<UserId, Vec<&Piece>> = HashMap::new();
         for piece in &self.pieces {
-            let Some(room) = rooms.get(&piece.tale.thread_id) else { continue };
-            for &listener in room.joined.keys().filter(|&&listener| piece.tale.reaches(listener, room, sequence)) {
-                heard.entry(listener).or_default().push(piece);
+            match piece.tale {
+                Tale::Members(thread_id) => {
+                    rooms.present(thread_id).for_each(|member| heard.entry(member).or_default().push(piece));
+                }
+                Tale::Message(thread_id, number) => {
+                    rooms.seeing(thread_id, number).for_each(|member| heard.entry(member).or_default().push(piece));
+                }
+                Tale::Person(user_id) => heard.entry(user_id).or_default().push(piece),
+                Tale::Receipt(Receipt { thread_id, user_id, .. }) => {
+                    let of_all = !rooms.is_large(thread_id);
+                    let readers = rooms.present(thread_id).filter(|&member| of_all || member == user_id);
+                    readers.for_each(|reader| heard.entry(reader).or_default().push(piece));
+                }
             }
         }
         heard.into_iter().map(|(listener, pieces)| (listener, self.frames(&pieces))).collect()
@@ -74,44 +144,26 @@ impl Told {
 
     fn frames(&self, pieces: &[&Piece]) -> Vec<Utf8Bytes> {
         let Some((last, before)) = pieces.split_last() else { return Vec::new() };
-        let before = before.iter().map(|piece| piece.before_last.get_or_init(|| self.encode(piece.tale, None)));
-        let last = last.last.get_or_init(|| self.encode(last.tale, Some(self.position())));
+        let encode = |piece: &Piece, position| telling::frame(&self.envelope, piece.tale, position).encode();
+        let before = before.iter().map(|piece| piece.before_last.get_or_init(|| encode(piece, None)));
+        let last = last.last.get_or_init(|| encode(last, Some(self.position())));
         before.chain([last]).cloned().collect()
     }
+}
 
-    fn encode(&self, Tale { thread_id, what }: Tale, position: Option<Position>) -> Utf8Bytes {
-        let Envelope { position: whole, by, at, ref event, .. } = *self.envelope;
-        let actor = || by.expect("what happens in a thread is done by somebody");
-        let frame = match (what, event) {
-            (What::Receipt { reader, delivered, read }, _) => {
-                // 0 is what the receipt does not speak of: a client must not take it for a step back.
-                let said = |number: Number| (number > 0).then_some(number);
-                let (delivered, read) = (said(delivered), said(read));
-                ServerFrame::Receipt { thread_id, user_id: reader, delivered, read, time: Time(at), position }
-            }
-            (What::Created { peer }, _) => ServerFrame::Thread {
-                thread_id,
-                change: Change::Created { user_id: peer },
-                by: actor(),
-                time: Time(at),
-                position: whole,
-            },
-            (What::Message, Event::Thread(ThreadEvent::MessageSent { number, key, body, reply_to, .. })) => {
-                ServerFrame::Message {
-                    thread_id,
-                    number: *number,
-                    key: *key,
-                    sender_id: actor(),
-                    body: body.as_str(),
-                    reply_to: *reply_to,
-                    sent_at: Time(at),
-                    position: whole,
-                }
-            }
-            (What::Message, Event::Thread(ThreadEvent::DirectOpened { .. }) | Event::User(_) | Event::Receipts(_)) => {
-                unreachable!("only a message tells a message")
-            }
-        };
-        frame.encode()
+fn text_in(event: &ThreadEvent) -> Option<&Text> {
+    match event {
+        ThreadEvent::MessageSent { body, .. } | ThreadEvent::MessageEdited { body, .. } => Some(body),
+        ThreadEvent::GroupCreated { title, .. } | ThreadEvent::Renamed { title, .. } => Some(title),
+        ThreadEvent::DirectOpened { .. }
+        | ThreadEvent::MessageDeleted { .. }
+        | ThreadEvent::ReactionAdded { .. }
+        | ThreadEvent::ReactionRemoved { .. }
+        | ThreadEvent::MemberAdded { .. }
+        | ThreadEvent::MemberRemoved { .. }
+        | ThreadEvent::MemberLeft { .. }
+        | ThreadEvent::RoleChanged { .. }
+        | ThreadEvent::PeerBlocked { .. }
+        | ThreadEvent::PeerUnblocked { .. } => None,
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     openapi::{AnyProblem, BodyProblem, CallerProblem, LimitProblem},
     positions::At,
     problem::Problem,
+    shapes,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
 use command::accounts::{self, AccountError, SignedIn};
@@ -21,16 +22,17 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub(super) struct SignUp {
     /// 3 to 32 characters, brought into canonical form; unique among what looks alike.
-    #[schema(example = "ada")]
+    #[schema(example = "ada", min_length = 3, max_length = 128)]
     username: String,
     /// 8 to 1,024 bytes; neither common nor little more than the username.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 2, max_length = 1024, example = "long sentences are best")]
     password: String,
     /// 1 to 64 characters.
-    #[schema(example = "Ada Lovelace")]
+    #[schema(example = "Ada Lovelace", min_length = 1, max_length = 256)]
     display_name: String,
     /// What the session is to be known by, at most 64 characters.
     #[serde(default)]
+    #[schema(example = "Ada's telephone", max_length = 256)]
     device: Option<String>,
 }
 
@@ -39,25 +41,27 @@ pub(super) struct SignUp {
 pub(super) struct LogIn {
     #[schema(example = "ada")]
     username: String,
-    #[schema(format = Password)]
+    #[schema(format = Password, example = "long sentences are best")]
     password: String,
     /// What the session is to be known by, at most 64 characters.
     #[serde(default)]
+    #[schema(example = "Ada's telephone", max_length = 256)]
     device: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
+    #[schema(example = "SGVyYWxkIHJlZnJlc2ggdG9rZW4")]
     refresh_token: String,
 }
 
 /// What a client holds of its session.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Tokens {
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     user_id: UserId,
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     session_id: SessionId,
     /// An EdDSA JWT, see `/.well-known/jwks.json`.
     access_token: String,
@@ -86,7 +90,7 @@ impl From<accounts::Tokens> for Tokens {
 /// Signs up, and logs in.
 #[utoipa::path(post, path = "/v1/signup", tag = "accounts", operation_id = "sign_up", request_body = SignUp, responses(
     (status = 201, description = "Signed up and logged in", body = SignedUp,
-        headers(("Herald-Position" = String, description = "Where the fact lies"))),
+        headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
     (status = 409, description = "`username-taken`", body = Problem, content_type = "application/problem+json"),
     AnyProblem, BodyProblem, LimitProblem,
 ))]
@@ -116,7 +120,7 @@ pub(super) async fn sign_up(
 /// Logs in.
 #[utoipa::path(post, path = "/v1/login", tag = "accounts", operation_id = "log_in", request_body = LogIn, responses(
     (status = 200, description = "Logged in", body = Tokens,
-        headers(("Herald-Position" = String, description = "Where the fact lies"))),
+        headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
     (status = 401, description = "`bad-credentials`: no such person, or another password", body = Problem,
         content_type = "application/problem+json"),
     AnyProblem, BodyProblem, LimitProblem,
@@ -156,7 +160,7 @@ pub(super) async fn refresh(
 /// Ends the caller's session.
 #[utoipa::path(post, path = "/v1/logout", tag = "accounts", operation_id = "log_out", security(("bearer" = [])), responses(
     (status = 204, description = "Ended, everywhere within 1 s",
-        headers(("Herald-Position" = String, description = "Where the fact lies"))),
+        headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
     CallerProblem,
 ))]
 pub(super) async fn log_out(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse, Problem> {

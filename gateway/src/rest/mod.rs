@@ -2,27 +2,35 @@
 //! What all requests share is the door's.
 
 mod accounts;
+mod blocks;
+mod contacts;
+mod history;
+mod members;
 mod messages;
 mod oneself;
 mod operators;
 mod pages;
+mod reactions;
 mod receipts;
 mod sessions;
+mod settings;
 mod socket;
+mod sync;
 mod threads;
 mod users;
 
 use crate::{
     app::App,
     door,
-    openapi::Document,
+    openapi::{Document, close},
     problem::{Kind, Problem},
 };
 use axum::{Router, middleware::from_fn};
-use utoipa::OpenApi;
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use operators::healthz;
+pub(crate) use sync::LONGEST_WAIT;
 
 /// All that is served over HTTP.
 pub fn router(app: App) -> Router {
@@ -39,7 +47,7 @@ pub fn router(app: App) -> Router {
 
 /// The operations that the OpenAPI document describes, and their handlers.
 pub(crate) fn operations() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    let mut operations = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::log_in))
         .routes(routes!(accounts::refresh))
@@ -50,16 +58,26 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(oneself::change_password))
         .routes(routes!(users::by_username))
         .routes(routes!(users::by_id))
+        .routes(routes!(contacts::list))
+        .routes(routes!(contacts::save, contacts::remove))
+        .routes(routes!(blocks::list))
+        .routes(routes!(blocks::block, blocks::unblock))
         .routes(routes!(threads::open, threads::inbox))
-        .routes(routes!(threads::one))
-        .routes(routes!(threads::members))
-        .routes(routes!(messages::send_to_thread, messages::history))
+        .routes(routes!(threads::one, threads::change))
+        .routes(routes!(members::list))
+        .routes(routes!(members::put, members::remove))
+        .routes(routes!(settings::change))
+        .routes(routes!(messages::send_to_thread, history::page))
         .routes(routes!(messages::send_to_person))
-        .routes(routes!(messages::one))
+        .routes(routes!(history::one, messages::edit, messages::delete))
+        .routes(routes!(reactions::put, reactions::remove))
         .routes(routes!(receipts::advance))
         .routes(routes!(receipts::all))
         .routes(routes!(socket::open))
+        .routes(routes!(sync::sync))
         .routes(routes!(operators::jwks))
         .routes(routes!(operators::healthz))
-        .routes(routes!(operators::readyz))
+        .routes(routes!(operators::readyz));
+    close(operations.get_openapi_mut(), &threads::OpenThread::name());
+    operations
 }

@@ -10,6 +10,7 @@ use crate::{
     openapi::{BodyProblem, CallerProblem, LimitProblem},
     positions::{After, AsOf, At, ask, deadline},
     problem::{Kind, Problem},
+    shapes,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
 use command::accounts::{AccountError, ProfileChange};
@@ -27,11 +28,9 @@ use utoipa::ToSchema;
 pub(super) struct Me {
     #[serde(flatten)]
     user: User,
-    /// Who may see when one was last there: `everyone`, `contacts` or `nobody`.
-    #[schema(example = "everyone")]
+    #[schema(value_type = shapes::LastSeenVisibleTo)]
     last_seen_visible_to: String,
-    /// Who may add one to groups: `everyone` or `contacts`.
-    #[schema(example = "everyone")]
+    #[schema(value_type = shapes::MayAddMe)]
     may_add_me: String,
 }
 
@@ -41,29 +40,27 @@ pub(super) struct Me {
 pub(super) struct Change {
     /// 1 to 64 characters.
     #[serde(default)]
-    #[schema(example = "Ada Lovelace")]
+    #[schema(example = "Ada Lovelace", min_length = 1, max_length = 256)]
     display_name: Option<String>,
     /// At most 256 characters.
     #[serde(default)]
-    #[schema(example = "Enchantress of numbers")]
+    #[schema(example = "Enchantress of numbers", max_length = 1024)]
     about: Option<String>,
-    /// Who may see when one was last there: `everyone`, `contacts` or `nobody`.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "contacts")]
+    #[schema(value_type = Option<shapes::LastSeenVisibleTo>)]
     last_seen_visible_to: Option<Viewers>,
-    /// Who may add one to groups: `everyone` or `contacts`.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "contacts")]
+    #[schema(value_type = Option<shapes::MayAddMe>)]
     may_add_me: Option<Adders>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangePassword {
-    #[schema(format = Password)]
+    #[schema(format = Password, example = "long sentences are best")]
     current: String,
     /// 8 to 1,024 bytes; neither common nor little more than the username.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 2, max_length = 1024, example = "longer sentences are better")]
     new: String,
 }
 
@@ -79,7 +76,7 @@ impl From<Oneself> for Me {
     params(After),
     responses(
         (status = 200, description = "The caller", body = Me,
-            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+            headers(("Herald-As-Of" = shapes::Vector, description = "What the answer has seen"))),
         CallerProblem,
     ))]
 pub(super) async fn get(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
@@ -100,7 +97,7 @@ pub(super) async fn get(State(app): State<App>, caller: Caller, after: After) ->
     request_body = Change,
     responses(
         (status = 200, description = "The caller as they are now", body = Me,
-            headers(("Herald-Position" = String, description = "Where the fact lies"))),
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         CallerProblem, BodyProblem,
     ))]
 pub(super) async fn change(
@@ -130,7 +127,7 @@ pub(super) async fn change(
     request_body = ChangePassword,
     responses(
         (status = 204, description = "Set; every other session is ended, everywhere within 1 s",
-            headers(("Herald-Position" = String, description = "Where the fact lies"))),
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         CallerProblem, BodyProblem, LimitProblem,
     ))]
 pub(super) async fn change_password(

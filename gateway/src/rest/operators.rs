@@ -4,6 +4,7 @@ use crate::{
     app::App,
     openapi::AnyProblem,
     problem::{Kind, Problem},
+    shapes,
 };
 use axum::{Json as Answer, extract::State, http::header::CACHE_CONTROL, response::IntoResponse};
 use events::Vector;
@@ -21,7 +22,7 @@ pub(super) struct Health {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Readiness {
     /// The last position of every partition.
-    #[schema(value_type = String, example = "0:17,3:1289")]
+    #[schema(value_type = shapes::Vector)]
     log_end: Vector,
     /// Milliseconds since this node last heard the log.
     silent_ms: u64,
@@ -33,7 +34,7 @@ pub(super) struct Readiness {
 pub(super) struct ViewState {
     #[schema(example = "timeline")]
     view: &'static str,
-    #[schema(value_type = String, example = "0:17,3:1289")]
+    #[schema(value_type = shapes::Vector)]
     applied: Vector,
     /// Facts still to be applied.
     lag: u64,

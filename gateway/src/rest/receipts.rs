@@ -8,6 +8,7 @@ use crate::{
     params::InPath,
     positions::{After, AsOf, At},
     problem::{Kind, Problem},
+    shapes,
     time::Time,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
@@ -30,7 +31,7 @@ pub(super) struct Advance {
 /// How far a member has got and read.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Receipt {
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     user_id: UserId,
     /// Null for nothing.
     #[schema(required = true)]
@@ -64,11 +65,11 @@ impl From<inbox::Receipt> for Receipt {
 
 /// Moves the caller's watermarks; they never move back.
 #[utoipa::path(put, path = "/v1/threads/{thread_id}/receipt", tag = "messages", operation_id = "advance_receipt", security(("bearer" = [])),
-    params(("thread_id" = Uuid, Path)),
+    params(("thread_id" = shapes::Id, Path)),
     request_body = Advance,
     responses(
         (status = 204, description = "Moved, or further already",
-            headers(("Herald-Position" = String, description = "Where the fact lies"))),
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         NotThere, CallerProblem, BodyProblem,
     ))]
 pub(super) async fn advance(
@@ -89,12 +90,12 @@ pub(super) async fn advance(
 /// Who has got and read up to what number, and when.
 #[utoipa::path(get, path = "/v1/threads/{thread_id}/receipts", tag = "messages", operation_id = "list_receipts", security(("bearer" = [])),
     params(
-        ("thread_id" = Uuid, Path),
+        ("thread_id" = shapes::Id, Path),
         After,
     ),
     responses(
         (status = 200, description = "The receipts of all members", body = Receipts,
-            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+            headers(("Herald-As-Of" = shapes::Vector, description = "What the answer has seen"))),
         NotThere, CallerProblem,
     ))]
 pub(super) async fn all(

@@ -7,6 +7,7 @@ use crate::{
     params::InPath,
     positions::{After, At},
     problem::Problem,
+    shapes,
     time::Time,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
@@ -19,7 +20,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Session {
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     session_id: SessionId,
     /// What its owner called it.
     #[schema(required = true, example = "Ada's telephone")]
@@ -42,7 +43,7 @@ pub(super) struct Sessions {
     params(After),
     responses(
         (status = 200, description = "All that are open", body = Sessions,
-            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+            headers(("Herald-As-Of" = shapes::Vector, description = "What the answer has seen"))),
         CallerProblem,
     ))]
 pub(super) async fn list(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
@@ -62,10 +63,10 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, after: After) -
 /// Ends one of the caller's sessions.
 #[utoipa::path(delete, path = "/v1/sessions/{session_id}", tag = "accounts", operation_id = "end_session",
     security(("bearer" = [])),
-    params(("session_id" = Uuid, Path)),
+    params(("session_id" = shapes::Id, Path)),
     responses(
         (status = 204, description = "Ended, everywhere within 1 s",
-            headers(("Herald-Position" = String, description = "Where the fact lies"))),
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         NotThere, CallerProblem,
     ))]
 pub(super) async fn end(

@@ -1,24 +1,25 @@
-//! Threads: opening them, the inbox, and who is in them.
+//! Threads: opening them, the inbox, and what groups are called.
 
-use super::users::User;
+use super::users::{self, User};
 use crate::{
     app::App,
     auth::Caller,
     json::Json,
-    openapi::{BodyProblem, CallerProblem, NotThere, QueryProblem},
+    openapi::{BodyProblem, CallerProblem, LimitProblem, NotAllowed, NotThere, QueryProblem},
     params::{self, InPath, InQuery},
-    positions::{After, AsOf, At, both},
+    positions::{After, AsOf, At},
     problem::Problem,
+    shapes,
     time::Time,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
-use events::{ThreadId, UserId, Vector};
+use command::{thread::MAX_MEMBERS, threads::NewGroup};
+use events::{ThreadId, UserId, Vector, event::Role, text::Line};
 use query::{
-    Cursor, View,
-    inbox::{self, Kind, LastMessage, Paged, Role},
+    Paged, View,
+    inbox::{self, Kind, LastMessage},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(Deserialize, ToSchema)]
@@ -26,16 +27,39 @@ use utoipa::{IntoParams, ToSchema};
 pub(super) enum OpenThread {
     /// Two people: the caller and one other.
     Direct {
-        #[schema(value_type = Uuid)]
+        #[schema(value_type = shapes::Id)]
         user_id: String,
     },
+    /// The caller, who owns it, and others.
+    Group {
+        /// Minted by the client, a UUIDv7: asked for again, it is the same group.
+        #[serde(default)]
+        #[schema(value_type = Option<shapes::MintedId>)]
+        thread_id: Option<String>,
+        /// 1 to 64 characters.
+        #[schema(example = "Analytical engines", min_length = 1, max_length = 256)]
+        title: String,
+        /// At most 1,023; the caller is a member anyway.
+        #[serde(default)]
+        #[schema(value_type = Vec<shapes::Id>, max_items = 1023)]
+        member_ids: Vec<String>,
+    },
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangeThread {
+    /// 1 to 64 characters.
+    #[serde(default)]
+    #[schema(example = "Analytical engines", min_length = 1, max_length = 256)]
+    title: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct OpenedThread {
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     thread_id: ThreadId,
-    #[schema(value_type = String, example = "direct")]
+    #[schema(value_type = shapes::ThreadKind)]
     kind: &'static str,
 }
 
@@ -43,10 +67,9 @@ pub(super) struct OpenedThread {
 #[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Thread {
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     thread_id: ThreadId,
-    /// `direct` or `group`.
-    #[schema(value_type = String, example = "direct")]
+    #[schema(value_type = shapes::ThreadKind)]
     kind: &'static str,
     /// Null in direct threads.
     #[schema(required = true)]
@@ -69,8 +92,7 @@ pub(super) struct Thread {
     muted_until: Option<Time>,
     archived: bool,
     pinned: bool,
-    /// `owner`, `admin` or `member`.
-    #[schema(value_type = String, example = "member")]
+    #[schema(value_type = shapes::Role)]
     role: &'static str,
     member_count: u32,
 }
@@ -79,7 +101,7 @@ pub(super) struct Thread {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Last {
     number: u32,
-    #[schema(value_type = Uuid)]
+    #[schema(value_type = shapes::Id)]
     sender_id: UserId,
     /// Null once the message was deleted or its author erased.
     #[schema(required = true)]
@@ -93,28 +115,7 @@ pub(super) struct Last {
 pub(super) struct Inbox {
     threads: Vec<Thread>,
     /// The next page's `cursor`; null at the end.
-    #[schema(required = true)]
-    next: Option<String>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Member {
-    #[schema(value_type = Uuid)]
-    user_id: UserId,
-    /// Null once the person was erased.
-    #[schema(required = true)]
-    display_name: Option<String>,
-    /// `owner`, `admin` or `member`.
-    #[schema(value_type = String, example = "member")]
-    role: &'static str,
-    joined_at: Time,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Members {
-    members: Vec<Member>,
-    /// The next page's `cursor`; null at the end.
-    #[schema(required = true)]
+    #[schema(required = true, value_type = Option<shapes::PageToken>)]
     next: Option<String>,
 }
 
@@ -126,43 +127,45 @@ pub(super) struct InboxPage {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: Option<String>,
     /// The `next` of the page before.
+    #[param(value_type = Option<shapes::PageToken>)]
     cursor: Option<String>,
-    /// Only threads that are archived, or only those that are not.
+    /// Those that the caller archived, in place of the others.
     #[param(value_type = Option<bool>)]
     archived: Option<String>,
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct MembersPage {
-    /// 1 to 100, 50 unless told otherwise.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
-    limit: Option<String>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
-}
-
-/// Opens a thread: two people have one, whoever of them asks.
+/// Opens a thread: two people have one, whoever of them asks; a group is its creator's.
 #[utoipa::path(post, path = "/v1/threads", tag = "threads", operation_id = "open_thread", security(("bearer" = [])), request_body = OpenThread,
     responses(
         (status = 201, description = "Opened", body = OpenedThread,
-            headers(("Herald-Position" = String, description = "Where the fact lies"))),
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         (status = 200, description = "It was there", body = OpenedThread,
-            headers(("Herald-Position" = String, description = "Where that state lies"))),
+            headers(("Herald-Position" = shapes::Position, description = "Where that state lies"))),
         (status = 404, description = "No such person", body = Problem, content_type = "application/problem+json"),
-        CallerProblem, BodyProblem,
+        (status = 409, description = "`id-taken`: the id is of another thread; `group-full`", body = Problem,
+            content_type = "application/problem+json"),
+        NotAllowed, CallerProblem, BodyProblem, LimitProblem,
     ))]
 pub(super) async fn open(
     State(app): State<App>,
     caller: Caller,
     Json(request): Json<OpenThread>,
 ) -> Result<impl IntoResponse, Problem> {
-    let OpenThread::Direct { user_id } = request;
-    let peer = params::id("user_id", &user_id)?;
-    let opened = app.threads.open_direct(caller.user_id(), peer).await?;
+    let by = caller.user_id();
+    let (kind_of, opened) = match request {
+        OpenThread::Direct { user_id } => {
+            let peer = params::id("user_id", &user_id)?;
+            app.limits.send(by)?;
+            (Kind::Direct, app.threads.open_direct(by, peer).await?)
+        }
+        OpenThread::Group { thread_id, title, member_ids } => {
+            let group = new_group(by, thread_id.as_deref(), &title, &member_ids)?;
+            app.limits.send(by)?;
+            (Kind::Group, app.threads.create_group(group).await?)
+        }
+    };
     let status = if opened.created { StatusCode::CREATED } else { StatusCode::OK };
-    let thread = OpenedThread { thread_id: opened.thread_id, kind: kind(Kind::Direct) };
+    let thread = OpenedThread { thread_id: opened.thread_id, kind: kind(kind_of) };
     Ok((status, At(opened.position), Answer(thread)))
 }
 
@@ -172,7 +175,7 @@ pub(super) async fn open(
         After),
     responses(
         (status = 200, description = "A page of the inbox", body = Inbox,
-            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+            headers(("Herald-As-Of" = shapes::Vector, description = "What the answer has seen"))),
         QueryProblem, CallerProblem,
     ))]
 pub(super) async fn inbox(
@@ -181,29 +184,25 @@ pub(super) async fn inbox(
     after: After,
     InQuery(page): InQuery<InboxPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let (limit, cursor) = (params::limit(page.limit.as_deref())?, parse_cursor(page.cursor.as_deref())?);
-    let archived = params::flag("archived", page.archived.as_deref())?;
+    let (limit, cursor) = (params::limit(page.limit.as_deref())?, params::cursor(page.cursor.as_deref())?);
+    let archived = params::flag("archived", page.archived.as_deref())?.unwrap_or(false);
     let reader = caller.user_id();
-    let question = || app.views.threads(reader, cursor, limit);
+    let question = || app.views.threads(reader, archived, cursor, limit);
     let answer = after.ask(&app, View::Inbox, question).await?;
-    let Paged { mut items, mut next } = answer.value;
-    // No thread can be archived yet.
-    if archived == Some(true) {
-        (items, next) = (Vec::new(), None);
-    }
-    let (as_of, threads) = with_peers(&app, &after, answer.as_of, items).await?;
+    let Paged { items, next } = answer.value;
+    let (as_of, threads) = with_peers(&app, &after, answer.as_of, reader, items).await?;
     Ok((AsOf(as_of), Answer(Inbox { threads, next: next.map(|next| next.to_string()) })))
 }
 
 /// One of the caller's threads.
 #[utoipa::path(get, path = "/v1/threads/{thread_id}", tag = "threads", operation_id = "get_thread", security(("bearer" = [])),
     params(
-        ("thread_id" = Uuid, Path),
+        ("thread_id" = shapes::Id, Path),
         After,
     ),
     responses(
         (status = 200, description = "The thread", body = Thread,
-            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
+            headers(("Herald-As-Of" = shapes::Vector, description = "What the answer has seen"))),
         NotThere, CallerProblem,
     ))]
 pub(super) async fn one(
@@ -212,82 +211,73 @@ pub(super) async fn one(
     after: After,
     InPath(thread_id): InPath<ThreadId>,
 ) -> Result<impl IntoResponse, Problem> {
-    let reader = caller.user_id();
-    let question = || app.views.thread(reader, thread_id);
-    let answer = after.ask(&app, View::Inbox, question).await?;
-    let (as_of, threads) = with_peers(&app, &after, answer.as_of, answer.value.into_iter().collect()).await?;
-    let thread = threads.into_iter().next().ok_or_else(Problem::not_found)?;
-    Ok((AsOf(as_of), Answer(thread)))
+    shown(&app, &after, caller.user_id(), thread_id).await
 }
 
-/// Who is in a thread.
-#[utoipa::path(get, path = "/v1/threads/{thread_id}/members", tag = "threads", operation_id = "list_members", security(("bearer" = [])),
-    params(
-        ("thread_id" = Uuid, Path),
-        MembersPage,
-        After,
-    ),
+/// Gives a group another title.
+#[utoipa::path(patch, path = "/v1/threads/{thread_id}", tag = "threads", operation_id = "change_thread",
+    security(("bearer" = [])),
+    params(("thread_id" = shapes::Id, Path)),
+    request_body = ChangeThread,
     responses(
-        (status = 200, description = "A page of the members", body = Members,
-            headers(("Herald-As-Of" = String, description = "What the answer has seen"))),
-        NotThere, QueryProblem, CallerProblem,
+        (status = 200, description = "The thread as it is now", body = Thread,
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
+        NotAllowed, NotThere, CallerProblem, BodyProblem, LimitProblem,
     ))]
-pub(super) async fn members(
+pub(super) async fn change(
     State(app): State<App>,
     caller: Caller,
-    after: After,
     InPath(thread_id): InPath<ThreadId>,
-    InQuery(page): InQuery<MembersPage>,
+    Json(ChangeThread { title }): Json<ChangeThread>,
 ) -> Result<impl IntoResponse, Problem> {
-    let (limit, cursor) = (params::limit(page.limit.as_deref())?, parse_cursor(page.cursor.as_deref())?);
-    let reader = caller.user_id();
-    let question = || app.views.members(reader, thread_id, cursor, limit);
-    let answer = after.ask(&app, View::Inbox, question).await?;
-    let Paged { items, next } = answer.value.ok_or_else(Problem::not_found)?;
-    let ids: Vec<_> = items.iter().map(|member| member.user_id).collect();
-    let (as_of, mut users) = people(&app, &after, answer.as_of, &ids).await?;
-    let members = items.into_iter().map(|inbox::Member { user_id, role: their, joined_at }| Member {
-        user_id,
-        display_name: users.remove(&user_id).map(|user| user.display_name),
-        role: role(their),
-        joined_at: Time(joined_at),
-    });
-    let members = Members { members: members.collect(), next: next.map(|next| next.to_string()) };
-    Ok((AsOf(as_of), Answer(members)))
+    let title = title.ok_or_else(|| Problem::invalid("title", "is missing"))?;
+    let title = Line::parse(&title).map_err(|error| Problem::invalid("title", error))?;
+    app.limits.send(caller.user_id())?;
+    let position = app.threads.rename(caller.user_id(), thread_id, &title).await?;
+    let thread = shown(&app, &After::at(position), caller.user_id(), thread_id).await?;
+    Ok((At(position), thread))
 }
 
-fn parse_cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
-    text.map(|text| text.parse().map_err(|_| Problem::invalid_cursor())).transpose()
+fn new_group(by: UserId, thread_id: Option<&str>, title: &str, member_ids: &[String]) -> Result<NewGroup, Problem> {
+    if member_ids.len() >= MAX_MEMBERS {
+        return Err(Problem::invalid("member_ids", format!("has more than {} others", MAX_MEMBERS - 1)));
+    }
+    let minted = thread_id.map(ThreadId::parse_minted).transpose();
+    let members = member_ids.iter().map(|id| params::id("member_ids", id));
+    Ok(NewGroup {
+        by,
+        thread_id: minted.map_err(|error| Problem::invalid("thread_id", error))?,
+        title: Line::parse(title).map_err(|error| Problem::invalid("title", error))?,
+        members: members.collect::<Result<_, _>>()?,
+    })
+}
+
+async fn shown(
+    app: &App,
+    after: &After,
+    reader: UserId,
+    thread_id: ThreadId,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let answer = after.ask(app, View::Inbox, || app.views.thread(reader, thread_id)).await?;
+    let (as_of, threads) = with_peers(app, after, answer.as_of, reader, answer.value.into_iter().collect()).await?;
+    let thread = threads.into_iter().next().ok_or_else(Problem::not_found)?;
+    Ok((AsOf(as_of), Answer(thread)))
 }
 
 async fn with_peers(
     app: &App,
     after: &After,
     as_of: Vector,
+    reader: UserId,
     threads: Vec<inbox::Thread>,
 ) -> Result<(Vector, Vec<Thread>), Problem> {
     let peers: Vec<_> = threads.iter().filter_map(|thread| thread.peer_id).collect();
-    let (as_of, users) = people(app, after, as_of, &peers).await?;
+    let (as_of, users) = users::known(app, after, as_of, reader, &peers).await?;
     let told = |thread: inbox::Thread| {
         let peer = thread.peer_id.and_then(|id| users.get(&id).cloned());
         told(thread, peer)
     };
     Ok((as_of, threads.into_iter().map(told).collect()))
-}
-
-/// Those of the people that there are, and what an answer with them has seen.
-async fn people(
-    app: &App,
-    after: &After,
-    as_of: Vector,
-    ids: &[UserId],
-) -> Result<(Vector, HashMap<UserId, User>), Problem> {
-    if ids.is_empty() {
-        return Ok((as_of, HashMap::new()));
-    }
-    let found = after.ask(app, View::Directory, || app.views.users(ids)).await?;
-    let users = found.value.into_iter().map(|user| (user.user_id, User::from(user))).collect();
-    Ok((both(&as_of, &found.as_of), users))
 }
 
 fn told(thread: inbox::Thread, peer: Option<User>) -> Thread {
@@ -300,19 +290,19 @@ fn told(thread: inbox::Thread, peer: Option<User>) -> Thread {
         last_message: thread.last_message.map(last),
         updated_at: Time(thread.updated_at),
         unread: thread.unread,
-        mentions_unread: 0,
+        mentions_unread: thread.mentions_unread,
         read_number: thread.read_number,
-        muted_until: None,
-        archived: false,
-        pinned: false,
+        muted_until: thread.muted_until.map(Time),
+        archived: thread.archived,
+        pinned: thread.pinned,
         role: role(thread.role),
         member_count: thread.member_count,
     }
 }
 
 fn last(message: LastMessage) -> Last {
-    let LastMessage { number, sender_id, body, sent_at } = message;
-    Last { number, sender_id, body, sent_at: Time(sent_at), deleted_at: None }
+    let LastMessage { number, sender_id, body, sent_at, deleted_at } = message;
+    Last { number, sender_id, body, sent_at: Time(sent_at), deleted_at: deleted_at.map(Time) }
 }
 
 const fn kind(kind: Kind) -> &'static str {
@@ -322,7 +312,7 @@ const fn kind(kind: Kind) -> &'static str {
     }
 }
 
-const fn role(role: Role) -> &'static str {
+pub(super) const fn role(role: Role) -> &'static str {
     match role {
         Role::Owner => "owner",
         Role::Admin => "admin",

@@ -9,7 +9,7 @@ mod tests;
 
 pub(crate) use close::Close;
 
-use crate::frame::{ClientFrame, Fault, RequestId, SendFrame};
+use crate::frame::{AmendFrame, ClientFrame, Fault, RequestId, SendFrame};
 use axum::extract::ws::Utf8Bytes;
 use events::{SessionId, ThreadId, UserId, Vector, event::Number};
 use std::{collections::VecDeque, time::Duration};
@@ -133,6 +133,7 @@ pub(crate) enum Effect {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     Send(SendFrame),
+    Amend(AmendFrame),
     Receipt {
         thread_id: ThreadId,
         delivered: Option<Number>,
@@ -211,6 +212,7 @@ impl Session {
             (State::Attaching { pongs, .. }, ClientFrame::Ping) => *pongs += 1,
             (_, ClientFrame::Ping) => self.effects.push_back(Effect::Pong),
             (_, ClientFrame::Send(send)) => self.execute(Command::Send(send)),
+            (_, ClientFrame::Amend(amend)) => self.execute(Command::Amend(amend)),
             (_, ClientFrame::Receipt { thread_id, delivered, read }) => {
                 self.execute(Command::Receipt { thread_id, delivered, read });
             }

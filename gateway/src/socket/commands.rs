@@ -2,19 +2,23 @@
 //! asks for more than is answered is not read any further until it is.
 
 use crate::{
+    amending,
     app::App,
-    frame::{self, Fault, RequestId, SendFrame},
+    frame::{self, AmendFrame, Fault, RequestId, SendFrame},
+    params,
     problem::{Kind, Problem},
     sending::{self, SendAnswer, SendRequest, Written},
     session::Command,
     trace,
 };
 use axum::extract::ws::Utf8Bytes;
-use events::UserId;
+use command::threads::Amendment;
+use events::{Position, UserId};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use serde::Serialize;
 use std::{collections::VecDeque, future::pending, time::Duration};
 use tokio::time::timeout;
-use tracing::{Instrument, field::Empty};
+use tracing::{Instrument, Span, field::Empty};
 
 /// Requests of one socket that are under way or wait.
 const MOST: usize = 32;
@@ -34,7 +38,22 @@ impl Commands {
     pub(super) fn push(&mut self, app: &App, by: UserId, command: Command) {
         let app = app.clone();
         match command {
-            Command::Send(send) => self.waiting.push_back(answer(app, by, send).boxed()),
+            Command::Send(send) => self.waiting.push_back(
+                async move {
+                    let sending = carry_out(&app, by, &send);
+                    let span = || tracing::info_span!("gateway.send", trace_id = Empty);
+                    answer(&send.id, send.traceparent.as_deref(), span, sending).await
+                }
+                .boxed(),
+            ),
+            Command::Amend(amend) => self.waiting.push_back(
+                async move {
+                    let amending = change(&app, by, &amend);
+                    let span = || tracing::info_span!("gateway.amend", trace_id = Empty);
+                    answer(&amend.id, amend.traceparent.as_deref(), span, amending).await
+                }
+                .boxed(),
+            ),
             Command::Refuse { id, fault } => {
                 self.waiting.push_back(std::future::ready(frame::error(&id, &refusal(&fault))).boxed());
             }
@@ -80,24 +99,31 @@ impl Commands {
     }
 }
 
-async fn answer(app: App, by: UserId, send: SendFrame) -> Utf8Bytes {
-    let brought = trace::of_frame(send.traceparent.as_deref());
+/// The answer to a change of a message.
+#[derive(Serialize)]
+struct ChangeAnswer {
+    position: Position,
+}
+
+async fn answer<A: Serialize>(
+    id: &RequestId,
+    traceparent: Option<&str>,
+    span: impl FnOnce() -> Span,
+    carrying_out: impl Future<Output = Result<A, Problem>>,
+) -> Utf8Bytes {
+    let brought = trace::of_frame(traceparent);
     let span = {
         let _brought = brought.clone().attach();
-        tracing::info_span!("gateway.send", trace_id = Empty)
+        span()
     };
     let carrying_out = async {
         trace::tell(&brought);
-        let answer = carry_out(&app, by, &send).await;
+        let answer = carrying_out.await;
         tracing::debug!("answered");
         answer
     };
     let answer = timeout(PATIENCE, carrying_out.instrument(span)).await;
-    told(&send.id, answer.unwrap_or_else(|_| Err(Problem::outcome_unknown())))
-}
-
-fn told(id: &RequestId, answer: Result<SendAnswer, Problem>) -> Utf8Bytes {
-    match answer {
+    match answer.unwrap_or_else(|_| Err(Problem::outcome_unknown())) {
         Ok(answer) => frame::ack(id, &answer),
         Err(problem) => frame::error(id, &problem),
     }
@@ -116,6 +142,23 @@ async fn carry_out(app: &App, by: UserId, send: &SendFrame) -> Result<SendAnswer
     sending::send(app, by, SendRequest::parse(to, &written)?).await
 }
 
-fn refusal(fault: &Fault) -> Problem {
-    Problem::new(Kind::Validation, fault.to_string())
+async fn change(app: &App, by: UserId, amend: &AmendFrame) -> Result<ChangeAnswer, Problem> {
+    let AmendFrame { thread_id, number, change, .. } = amend;
+    let (thread_id, number) = (params::id("thread_id", thread_id)?, *number);
+    let emoji = |text: &str| text.parse().map_err(|error| Problem::invalid("emoji", error));
+    let change = match change {
+        frame::Amendment::Edit { body } => {
+            let (_, amended) = amending::edit(app, by, thread_id, number, body).await?;
+            return Ok(ChangeAnswer { position: amended.position });
+        }
+        frame::Amendment::Delete => Amendment::Delete,
+        frame::Amendment::React { emoji: text } => Amendment::React(emoji(text)?),
+        frame::Amendment::Unreact { emoji: text } => Amendment::Unreact(emoji(text)?),
+    };
+    let amended = amending::amend(app, by, thread_id, number, change).await?;
+    Ok(ChangeAnswer { position: amended.position })
+}
+
+fn refusal(Fault(why): &Fault) -> Problem {
+    Problem::new(Kind::Validation, why.clone())
 }

@@ -2,12 +2,13 @@
 //! carries out what that asks for. Reads, writes, requests and pushes do not
 //! wait for one another.
 
-use super::{attach::attach, commands::Commands, writing::Writing};
+use super::{commands::Commands, writing::Writing};
 use crate::{
     app::App,
     frame::ServerFrame,
     hub::{Ended, Outbox, Seat},
     measures::{self, OpenSocket},
+    seam,
     session::{Close, Effect, Event, HEARTBEAT, Incoming, Session, Whose},
     time::Time,
 };
@@ -206,7 +207,13 @@ impl Connection {
     fn attach(&mut self, resume: Option<Vector>) {
         if let Some((identity, seat)) = &self.entered {
             let (app, user_id, seat) = (self.app.clone(), identity.user_id, Arc::clone(seat));
-            self.attaching = Some(async move { attach(&app, &seat, user_id, resume).await }.boxed()).into();
+            let attaching = async move {
+                match seam::attach(&app, &seat, user_id, resume.as_ref()).await {
+                    Ok(_) => Event::Attached,
+                    Err(seam::Unavailable(why)) => Event::Unavailable(why),
+                }
+            };
+            self.attaching = Some(attaching.boxed()).into();
         }
     }
 

@@ -1,7 +1,6 @@
 //! The socket's shell: the handshake, and around the pure session the
 //! connection, the clock and the rooms that it acts on. One task a socket.
 
-mod attach;
 mod commands;
 mod connection;
 mod origin;

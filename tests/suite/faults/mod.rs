@@ -4,6 +4,7 @@
 
 mod check;
 mod keys;
+mod leaks;
 mod ledger;
 mod load;
 mod long;

@@ -86,7 +86,9 @@ impl Client {
         let frame = self.next_unprocessed().await?;
         match frame["type"].as_str().unwrap() {
             "live" | "reset" | "pong" => self.vector = vector(&frame),
-            "message" | "thread" | "receipt" if frame["position"].is_string() => {
+            // What is answered raises nothing.
+            "ack" => {}
+            _ if frame["position"].is_string() => {
                 let position: Position = frame["position"].as_str().unwrap().parse().unwrap();
                 let before = self.vector.get(position.partition);
                 assert!(position.sequence > before, "{frame} again, or out of order: {}", self.vector);

@@ -2,8 +2,12 @@
 
 use super::{Running, Scribe, connect, views};
 use crate::harness::Deployment;
-use events::{Aggregate, ThreadEvent, ThreadId, UserId, clock::millis};
-use query::{Cursor, Freshness, Views, inbox::Mark, timeline::Page};
+use events::{Aggregate, Ids, ThreadEvent, ThreadId, UserId, clock::millis};
+use query::{
+    Cursor, Freshness, Views,
+    inbox::Mark,
+    timeline::{Entry, Page, Place},
+};
 use sqlx::Executor;
 use std::time::Duration;
 use tokio::{task::JoinSet, time::Instant};
@@ -16,16 +20,28 @@ async fn the_directory_finds_people_by_id_and_by_name() {
     let (anna, ben) = (scribe.person("anna").await, scribe.person("ben").await);
     running.reach(&scribe.written).await;
     let views = views(&deployment);
-    let found = views.user_by_username("anna").await.unwrap();
+    let reader = ben;
+    let found = views.user_by_username(reader, "anna").await.unwrap();
     assert!(found.as_of.covers(&scribe.written));
     let user = found.value.unwrap();
     assert_eq!((user.user_id, user.display_name.as_str(), user.about.as_str()), (anna, "ANNA", ""));
-    assert_eq!(views.user(ben).await.unwrap().value.unwrap().username, "ben");
-    assert_eq!(views.user_by_username("nobody").await.unwrap().value, None);
+    assert_eq!(views.user(anna, ben).await.unwrap().value.unwrap().username, "ben");
+    assert_eq!(views.user_by_username(reader, "nobody").await.unwrap().value, None);
     let nobody = UserId::from_uuid(scribe.ids.next());
-    assert_eq!(views.users(&[anna, ben, nobody]).await.unwrap().value.len(), 2);
-    assert_eq!(views.user(nobody).await.unwrap().value, None);
+    assert_eq!(views.users(anna, &[anna, ben, nobody]).await.unwrap().value.len(), 2);
+    assert_eq!(views.user(anna, nobody).await.unwrap().value, None);
     running.stop().await;
+}
+
+fn at(number: u32) -> Place {
+    Place { number, sequence: 0 }
+}
+
+fn number(entry: &Entry) -> u32 {
+    match entry {
+        Entry::Message(message) => message.number,
+        Entry::Notice(notice) => panic!("a direct thread has no notices: {notice:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,16 +58,16 @@ async fn history_pages_both_ways_and_only_for_members() {
     let (views, thread) = (views(&deployment), ThreadId::direct(anna, ben));
     for (page, limit, expected) in [
         (Page::Latest, 2, vec![5, 4]),
-        (Page::Before(4), 2, vec![3, 2]),
-        (Page::Before(1), 2, vec![]),
-        (Page::After(0), 3, vec![1, 2, 3]),
-        (Page::After(3), 100, vec![4, 5]),
-        (Page::After(u32::MAX), 100, vec![]),
-        (Page::Before(u32::MAX), 1, vec![5]),
+        (Page::Before(at(4)), 2, vec![3, 2]),
+        (Page::Before(at(1)), 2, vec![]),
+        (Page::After(at(0)), 3, vec![1, 2, 3]),
+        (Page::After(at(3)), 100, vec![4, 5]),
+        (Page::After(at(u32::MAX)), 100, vec![]),
+        (Page::Before(at(u32::MAX)), 1, vec![5]),
     ] {
         let answer = views.history(ben, thread, page, limit).await.unwrap();
         assert!(answer.as_of.covers(&scribe.written));
-        let numbers: Vec<_> = answer.value.unwrap().iter().map(|message| message.number).collect();
+        let numbers: Vec<_> = answer.value.unwrap().iter().map(number).collect();
         assert_eq!(numbers, expected, "{page:?}");
     }
     let third = views.message(ben, thread, 3).await.unwrap().value.unwrap();
@@ -100,7 +116,7 @@ async fn the_inbox_shows_threads_unread_and_receipts() {
     running.reach(&scribe.written).await;
     let views = views(&deployment);
 
-    let inbox = views.threads(anna, None, 10).await.unwrap();
+    let inbox = views.threads(anna, false, None, 10).await.unwrap();
     assert!(inbox.as_of.covers(&scribe.written));
     assert_eq!(inbox.value.next, None);
     let ids: Vec<_> = inbox.value.items.iter().map(|thread| thread.thread_id).collect();
@@ -163,7 +179,7 @@ async fn lists_are_followed_by_cursor_and_a_cursor_of_another_list_is_refused() 
     let views = views(&deployment);
     let (mut cursor, mut seen) = (None, Vec::new());
     loop {
-        let page = views.threads(anna, cursor, 2).await.unwrap().value;
+        let page = views.threads(anna, false, cursor, 2).await.unwrap().value;
         seen.extend(page.items.iter().map(|thread| thread.thread_id));
         let Some(next) = page.next else { break };
         cursor = Some(next.to_string().parse::<Cursor>().unwrap());
@@ -175,7 +191,7 @@ async fn lists_are_followed_by_cursor_and_a_cursor_of_another_list_is_refused() 
     let rest = views.members(anna, threads[0], first.next, 1).await.unwrap().value.unwrap();
     assert_eq!((first.items.len(), rest.items.len(), rest.next), (1, 1, None));
     assert_ne!(first.items[0].user_id, rest.items[0].user_id);
-    let refused = views.threads(anna, first.next, 1).await;
+    let refused = views.threads(anna, false, first.next, 1).await;
     assert!(matches!(refused, Err(query::Error::Cursor(_))), "{refused:?}");
     running.stop().await;
 }
@@ -211,7 +227,7 @@ async fn who_asks_for_more_than_a_view_has_is_told_how_far_it_is_behind() {
     running.stop().await;
     scribe.person("ben").await;
     let (views, soon) = (views(&deployment), Instant::now() + Duration::from_millis(50));
-    let asked = views.at_least(query::View::Directory, &scribe.written, soon, || views.user(anna));
+    let asked = views.at_least(query::View::Directory, &scribe.written, soon, || views.user(anna, anna));
     let Err(query::Error::Behind(behind)) = asked.await else { panic!("the view cannot have come that far") };
     assert_eq!(behind.missing.len(), 1);
     assert_eq!(behind.missing[0].wanted.sequence, scribe.written.get(behind.missing[0].wanted.partition));
@@ -230,13 +246,14 @@ async fn what_was_known_of_a_view_that_was_dropped_since_is_not_believed() {
     let mut connection = connect(&deployment).await;
     connection.execute("UPDATE directory.checkpoint SET sequence = 0; DELETE FROM directory.users").await.unwrap();
     let soon = Instant::now() + Duration::from_millis(50);
-    let asked = views.at_least(query::View::Directory, &scribe.written, soon, || views.user(anna));
+    let asked = views.at_least(query::View::Directory, &scribe.written, soon, || views.user(anna, anna));
     assert!(matches!(asked.await, Err(query::Error::Behind(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_that_is_not_built_is_unavailable() {
     let deployment = Deployment::new().await;
-    let asked = views(&deployment).user_by_username("anna").await;
+    let reader = UserId::from_uuid(Ids::random().next());
+    let asked = views(&deployment).user_by_username(reader, "anna").await;
     assert!(matches!(asked, Err(query::Error::Unavailable(_))), "{asked:?}");
 }

@@ -1,64 +1,38 @@
 //! What people do in threads, as the edge calls it: looks up what a decision
 //! needs, runs it through the handler, and answers in the edge's terms.
 
+mod amending;
+mod groups;
+mod sending;
+
+pub use amending::{Amend, Amended, Amendment, Shown, ShownMessage};
+pub use groups::NewGroup;
+pub use sending::{Absent, Send, Sent, To};
+
 use crate::{
-    handler::{HandleError, Handler},
+    handler::{HandleError, Handled, Handler},
+    people::People,
     receipts::Receipts,
-    thread::{self, Content, Rejection, Thread},
+    thread::{self, Rejection, Thread},
     user::User,
 };
 use events::{
-    Aggregate, Clock, EventLog, Ids, MessageKey, Position, Text, ThreadId, Timestamp, UserId,
+    Aggregate, Clock, EventLog, Ids, Position, ThreadId, UserId,
     event::{Number, Receipt},
     log::LogError,
-    text::Body,
 };
 
-/// Memory for cached threads and users, in bytes.
+/// Memory for cached threads, in bytes.
 const THREADS_CACHE: u64 = 256 << 20;
 
 /// The door to all threads. Cheap to clone.
 #[derive(Clone)]
 pub struct Threads {
     log: EventLog,
+    ids: Ids,
     handler: Handler<Thread>,
     users: Handler<User>,
     receipts: Receipts,
-}
-
-/// A message to send.
-#[derive(Debug, Clone)]
-pub struct Send {
-    pub by: UserId,
-    pub to: To,
-    pub key: MessageKey,
-    pub body: Body,
-    pub reply_to: Option<Number>,
-    /// Proof that the key was not used, after [`ThreadError::KeyUnknown`].
-    pub absent: Option<Absent>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
-    Thread(ThreadId),
-    /// The direct thread with that person, which is opened if need be.
-    Peer(UserId),
-}
-
-/// The `timeline` view, as of that position, holds no message of this sender with this key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Absent {
-    pub as_of: Position,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    pub thread_id: ThreadId,
-    pub number: Number,
-    pub position: Position,
-    pub sent_at: Timestamp,
-    /// Answered from before: the message is in the log once.
-    pub repeated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,14 +46,39 @@ pub struct Opened {
 pub enum ThreadError {
     #[error("no such thread, person or message for the caller")]
     NotFound,
+    #[error("nobody has that id")]
+    NoSuchPerson(Vec<UserId>),
     #[error("a direct thread needs another person")]
     OneselfOnly,
+    #[error("the other wants nothing from the caller")]
+    Blocked,
+    #[error("the caller's role does not allow it")]
+    Forbidden,
+    /// They want to be added by nobody, or not by the caller.
+    #[error("the caller may not add them")]
+    MayNotAdd(Vec<UserId>),
+    #[error("a group has an owner as long as it has members")]
+    LastOwner,
+    #[error("a group has at most {} members", thread::MAX_MEMBERS)]
+    Full,
+    #[error("the id is of another thread")]
+    IdTaken,
+    #[error("only a group has a title, and members who come and go")]
+    NotAGroup,
     #[error("the key was used for another message")]
     KeyReused,
     /// Look the key up in the `timeline` view, as of at least that position; if it is
     /// absent there, send again with the view's position as [`Absent`].
     #[error("whether the key was used is not known here")]
     KeyUnknown { thread_id: ThreadId, as_of: Position },
+    /// Look the message up in the `timeline` view, as of at least that position, and amend again with
+    /// what it shows.
+    #[error("what the message is, is not known here")]
+    NotShown { as_of: Position },
+    #[error("the message was deleted")]
+    Deleted,
+    #[error("nobody reacts to one message in more than {} ways", thread::MAX_REACTIONS)]
+    TooManyReactions,
     #[error("the thread has no message of that number yet")]
     NumberBeyondLast { last: Number },
     #[error("the thread is changing too fast")]
@@ -95,49 +94,22 @@ impl Threads {
     pub fn new(log: EventLog, clock: &Clock, ids: &Ids, users: Handler<User>) -> Self {
         let handler = Handler::new(log.clone(), clock.clone(), ids.clone(), THREADS_CACHE);
         let receipts = Receipts::start(log.clone(), clock, ids);
-        Self { log, handler, users, receipts }
+        Self { log, ids: ids.clone(), handler, users, receipts }
+    }
+
+    /// The door to what people keep of each other, over the same caches.
+    pub fn people(&self) -> People {
+        People::new(self.handler.clone(), self.users.clone())
     }
 
     /// Opens the direct thread of two people; it is there once, whoever asks.
     ///
     /// # Errors
-    /// `NotFound` when nobody has that id, `OneselfOnly` when it is the caller's; technical ones.
+    /// `NotFound` when nobody has that id, `OneselfOnly` when it is the caller's, `Blocked`; technical ones.
     pub async fn open_direct(&self, by: UserId, peer: UserId) -> Result<Opened, ThreadError> {
         let thread_id = self.direct(by, peer).await?;
-        let command = thread::Command::OpenDirect { by, peer };
-        let handled = self.handler.handle(Aggregate::Thread(thread_id), by, &command, |_| ()).await;
-        let handled = handled.map_err(|error| self.failed(thread_id, error))?;
+        let handled = self.handle(thread_id, by, &thread::Command::OpenDirect { by, peer }, |_| ()).await?;
         Ok(Opened { thread_id, created: handled.at.is_some(), position: handled.position })
-    }
-
-    /// Sends a message; the same key again answers what it answered first.
-    ///
-    /// # Errors
-    /// See [`ThreadError`].
-    pub async fn send(&self, send: Send) -> Result<Sent, ThreadError> {
-        let Send { by, to, key, body, reply_to, absent } = send;
-        let (thread_id, opens) = match to {
-            To::Thread(thread_id) => (thread_id, None),
-            To::Peer(peer) => (self.direct(by, peer).await?, Some(peer)),
-        };
-        let partition = self.log.names().partition(thread_id.uuid());
-        let command = thread::Command::Send(thread::Send {
-            by,
-            key,
-            body: Text::from(&body),
-            content: Content::of(key, body.as_str(), reply_to),
-            reply_to,
-            opens,
-            absent_as_of: absent
-                .filter(|absent| absent.as_of.partition == partition)
-                .map(|absent| absent.as_of.sequence),
-        });
-        let id = Aggregate::Thread(thread_id);
-        let handled = self.handler.handle(id, by, &command, |thread| thread.repeated(by, key)).await;
-        let handled = handled.map_err(|error| self.failed(thread_id, error))?;
-        let first = handled.seen.expect("the latest sends hold the one that was just made or repeated");
-        let position = Position { partition, sequence: first.sequence };
-        Ok(Sent { thread_id, number: first.number, position, sent_at: first.sent_at, repeated: handled.at.is_none() })
     }
 
     /// Moves the caller's watermarks in a thread, with the next coalesced fact of receipts.
@@ -180,17 +152,38 @@ impl Threads {
         if exists { Ok(ThreadId::direct(by, peer)) } else { Err(ThreadError::NotFound) }
     }
 
+    async fn handle<T>(
+        &self,
+        thread_id: ThreadId,
+        by: UserId,
+        command: &thread::Command,
+        see: impl Fn(&Thread) -> T,
+    ) -> Result<Handled<T>, ThreadError> {
+        let handled = self.handler.handle(Aggregate::Thread(thread_id), by, command, see).await;
+        handled.map_err(|error| self.failed(thread_id, error))
+    }
+
     fn failed(&self, thread_id: ThreadId, error: HandleError<Rejection>) -> ThreadError {
-        match error {
-            HandleError::Rejected(Rejection::NotAMember | Rejection::NoSuchMessage) => ThreadError::NotFound,
-            HandleError::Rejected(Rejection::KeyReused) => ThreadError::KeyReused,
-            HandleError::Rejected(Rejection::KeyUnknown { as_of }) => {
-                let partition = self.log.names().partition(thread_id.uuid());
-                ThreadError::KeyUnknown { thread_id, as_of: Position { partition, sequence: as_of } }
-            }
-            HandleError::Conflict => ThreadError::Conflict,
-            HandleError::OutcomeUnknown(source) => ThreadError::OutcomeUnknown(source),
-            HandleError::Log(error) => ThreadError::Unavailable(error),
+        let at = |sequence| Position { partition: self.log.names().partition(thread_id.uuid()), sequence };
+        let rejection = match error {
+            HandleError::Rejected(rejection) => rejection,
+            HandleError::Conflict => return ThreadError::Conflict,
+            HandleError::OutcomeUnknown(source) => return ThreadError::OutcomeUnknown(source),
+            HandleError::Log(error) => return ThreadError::Unavailable(error),
+        };
+        match rejection {
+            Rejection::NotAMember | Rejection::NoSuchMessage => ThreadError::NotFound,
+            Rejection::Blocked => ThreadError::Blocked,
+            Rejection::Forbidden => ThreadError::Forbidden,
+            Rejection::LastOwner => ThreadError::LastOwner,
+            Rejection::Full => ThreadError::Full,
+            Rejection::IdTaken => ThreadError::IdTaken,
+            Rejection::NotAGroup => ThreadError::NotAGroup,
+            Rejection::Deleted => ThreadError::Deleted,
+            Rejection::TooManyReactions => ThreadError::TooManyReactions,
+            Rejection::KeyReused => ThreadError::KeyReused,
+            Rejection::KeyUnknown { as_of } => ThreadError::KeyUnknown { thread_id, as_of: at(as_of) },
+            Rejection::NotShown { as_of } => ThreadError::NotShown { as_of: at(as_of) },
         }
     }
 }

@@ -1,0 +1,77 @@
+//! Changing what was written, for REST and sockets alike: the message as the
+//! caller sees it in the `timeline` view is what is decided on.
+
+use crate::{
+    app::App,
+    positions::{ask, deadline},
+    problem::Problem,
+};
+use command::threads::{Amend, Amended, Amendment, Shown, ShownMessage, ThreadError};
+use events::{Emoji, ThreadId, UserId, event::Number, text::Body};
+use query::{View, timeline::Message};
+
+/// How often the view is asked before the caller is sent away to ask again.
+const ATTEMPTS: u32 = 4;
+
+/// Replaces a message's text.
+///
+/// # Errors
+/// 422 for a text that may not be, and as [`amend`].
+pub(crate) async fn edit(
+    app: &App,
+    by: UserId,
+    thread_id: ThreadId,
+    number: Number,
+    body: &str,
+) -> Result<(Body, Amended), Problem> {
+    let body = Body::parse(body).map_err(|error| Problem::invalid("body", error))?;
+    app.limits.send(by)?;
+    let mentions = app.accounts.named_in(body.as_str()).await?;
+    let change = Amendment::Edit { body: body.clone(), mentions };
+    Ok((body, settle(app, by, thread_id, number, change).await?))
+}
+
+/// Changes a message; what is so already stays so.
+///
+/// # Errors
+/// What the thread refuses, 429; technical ones.
+pub(crate) async fn amend(
+    app: &App,
+    by: UserId,
+    thread_id: ThreadId,
+    number: Number,
+    change: Amendment,
+) -> Result<Amended, Problem> {
+    app.limits.send(by)?;
+    settle(app, by, thread_id, number, change).await
+}
+
+async fn settle(
+    app: &App,
+    by: UserId,
+    thread_id: ThreadId,
+    number: Number,
+    change: Amendment,
+) -> Result<Amended, Problem> {
+    let mut shown = None;
+    for _ in 0..ATTEMPTS {
+        let amend = Amend { by, thread_id, number, change: change.clone(), shown: shown.take() };
+        let as_of = match app.threads.amend(amend).await {
+            Ok(amended) => return Ok(amended),
+            Err(ThreadError::NotShown { as_of }) => as_of,
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let question = || app.views.message(by, thread_id, number);
+        let found = ask(app, View::Timeline, &as_of.into(), deadline(), question).await?;
+        let message = found.value.map(|message| shown_message(message, by));
+        shown = Some(Shown { as_of: found.as_of.get(as_of.partition), message });
+    }
+    Err(Problem::unavailable("the thread is changing too fast, try again"))
+}
+
+fn shown_message(message: Message, by: UserId) -> ShownMessage {
+    let Message { sender_id, body, deleted_at, reactions, .. } = message;
+    let mine = reactions.into_iter().filter(|(_, people)| people.contains(&by));
+    let reacted = mine.filter_map(|(emoji, _)| emoji.parse::<Emoji>().ok()).collect();
+    ShownMessage { author: sender_id, body, deleted: deleted_at.is_some(), reacted }
+}
