@@ -7,6 +7,7 @@ use events::{
     event::{Number, Receipt, ReceiptEvent},
     log::{AppendError, LogError},
 };
+use quick_cache::sync::Cache;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -18,6 +19,8 @@ const WINDOW: Duration = Duration::from_millis(250);
 /// The most receipts in one fact: about 64 KiB.
 const MOST: usize = 500;
 const WAITING: usize = 4_096;
+/// The watermarks that a node remembers for each partition, about 100 bytes each: what does not rise is not told again.
+const REMEMBERED: usize = 20_000;
 
 type Answer = oneshot::Sender<Result<Position, Arc<AppendError>>>;
 
@@ -34,7 +37,8 @@ impl Receipts {
     pub(crate) fn start(log: EventLog, clock: &Clock, ids: &Ids) -> Self {
         let start = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING);
-            let collector = Collector { log: log.clone(), clock: clock.clone(), ids: ids.clone(), waiting };
+            let furthest = Furthest::new(REMEMBERED);
+            let collector = Collector { log: log.clone(), clock: clock.clone(), ids: ids.clone(), waiting, furthest };
             tokio::spawn(collector.run(Aggregate::Receipts(partition)));
             sender
         };
@@ -52,11 +56,15 @@ impl Receipts {
     }
 }
 
+/// How far a receipt has come, and where that lies.
+type Furthest = Cache<(ThreadId, UserId), (Number, Number, Position)>;
+
 struct Collector {
     log: EventLog,
     clock: Clock,
     ids: Ids,
     waiting: mpsc::Receiver<(Receipt, Answer)>,
+    furthest: Furthest,
 }
 
 impl Collector {
@@ -71,13 +79,39 @@ impl Collector {
                 let Ok(next) = self.waiting.try_recv() else { break };
                 collected.push(next);
             }
-            let (receipts, answers): (Vec<_>, Vec<_>) = collected.drain(..).unzip();
-            let outcome = self.append(aggregate, coalesce(receipts)).await.map_err(Arc::new);
+            let (mut rising, mut answers) = (Vec::new(), Vec::new());
+            for (receipt, answer) in collected.drain(..) {
+                match self.raised(receipt) {
+                    Ok(receipt) => {
+                        rising.push(receipt);
+                        answers.push(answer);
+                    }
+                    // Who asked may have gone.
+                    Err(position) => _ = answer.send(Ok(position)),
+                }
+            }
+            if rising.is_empty() {
+                continue;
+            }
+            let receipts = coalesce(rising);
+            let outcome = self.append(aggregate, receipts.clone()).await.map_err(Arc::new);
+            if let Ok(position) = outcome {
+                for Receipt { thread_id, user_id, delivered, read } in receipts {
+                    self.furthest.insert((thread_id, user_id), (delivered, read, position));
+                }
+            }
             for answer in answers {
-                // Who asked may have gone.
                 answer.send(outcome.clone()).ok();
             }
         }
+    }
+
+    /// The receipt at no less than what was told before; where it is no more than that, where that lies.
+    fn raised(&self, receipt: Receipt) -> Result<Receipt, Position> {
+        let Receipt { thread_id, user_id, .. } = receipt;
+        let Some((delivered, read, position)) = self.furthest.get(&(thread_id, user_id)) else { return Ok(receipt) };
+        let raised = Receipt { delivered: receipt.delivered.max(delivered), read: receipt.read.max(read), ..receipt };
+        if (raised.delivered, raised.read) == (delivered, read) { Err(position) } else { Ok(raised) }
     }
 
     async fn append(&self, aggregate: Aggregate, receipts: Vec<Receipt>) -> Result<Position, AppendError> {

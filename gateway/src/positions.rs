@@ -14,7 +14,7 @@ use axum::{
 use events::{Position, Vector, subject::Names};
 use query::{Answer, View};
 use std::{convert::Infallible, time::Duration};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use utoipa::{
     IntoParams, PartialSchema,
     openapi::path::{Parameter, ParameterBuilder, ParameterIn},
@@ -40,6 +40,20 @@ pub(crate) struct After {
 }
 
 impl After {
+    /// Whatever there is.
+    pub(crate) fn nothing() -> Self {
+        Self { wanted: Vector::default(), deadline: deadline() }
+    }
+
+    /// Waits until this node has heard it.
+    ///
+    /// # Errors
+    /// 503 when it has not within 2 s.
+    pub(crate) async fn heard(&self, app: &App) -> Result<(), Problem> {
+        let behind = |_| Problem::unavailable("this node is behind the log, try again");
+        timeout_at(self.deadline, app.hub.reached(&self.wanted)).await.map_err(behind)
+    }
+
     /// What a command just did.
     pub(crate) fn at(position: Position) -> Self {
         Self { wanted: position.into(), deadline: deadline() }

@@ -1,6 +1,6 @@
 //! Moments as clients see them: RFC 3339, UTC, milliseconds.
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, SecondsFormat};
 use events::{Timestamp, clock::millis};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::borrow::Cow;
@@ -16,7 +16,9 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         let time = DateTime::parse_from_rfc3339(&text).map_err(|_| D::Error::custom("not a time as in RFC 3339"))?;
-        Ok(Self(millis(time.timestamp_millis())))
+        // Beyond these years RFC 3339 cannot tell a time.
+        let time = Some(millis(time.timestamp_millis())).filter(|time| (1..=9999).contains(&time.year()));
+        time.map(Self).ok_or_else(|| D::Error::custom("not a time as in RFC 3339"))
     }
 }
 

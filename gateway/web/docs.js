@@ -75,7 +75,7 @@ const shape = (name, schema) => {
   const shapes = (schema.oneOf ?? [schema]).flatMap((one) => one.allOf ?? [one]);
   const fields = shapes.flatMap(({ properties, required }) =>
     Object.entries(properties ?? {}).map(([field, told]) =>
-      [field + ((required ?? []).includes(field) ? "" : "?"), inShort(told), told.description ?? ""]));
+      [field + ((required ?? []).includes(field) ? "" : "?"), inShort(told), told.description ?? told.oneOf?.[0]?.description ?? ""]));
   return make("details", {},
     make("summary", {}, make("code", {}, name)),
     make("div", {}, schema.description ? make("p", {}, schema.description) : "", table(["field", "type", ""], fields)));

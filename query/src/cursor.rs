@@ -31,6 +31,8 @@ const MEMBER: u8 = 2;
 const CONTACT: u8 = 3;
 const BLOCK: u8 = 4;
 const CHECKSUM: usize = 6;
+/// From 1970 to 9999, in milliseconds.
+const TIMES: std::ops::Range<i64> = 0..253_402_300_800_000;
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,7 +61,9 @@ impl FromStr for Cursor {
         match content.split_first().ok_or(InvalidCursor)? {
             (&THREAD, rest) => {
                 let (time, id) = rest.split_first_chunk::<8>().ok_or(InvalidCursor)?;
-                let updated_at = millis(i64::from_be_bytes(*time));
+                let time = i64::from_be_bytes(*time);
+                // Postgres knows no time that far away.
+                let updated_at = Some(time).filter(|time| TIMES.contains(time)).map(millis).ok_or(InvalidCursor)?;
                 Ok(Self::Thread { updated_at, thread_id: ThreadId::from_uuid(uuid(id)?) })
             }
             (&MEMBER, id) => Ok(Self::Member { user_id: UserId::from_uuid(uuid(id)?) }),

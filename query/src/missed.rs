@@ -76,14 +76,16 @@ pub struct MovedReceipt {
 
 /// Receipts are told to others in threads of at most that many members.
 const SMALL: i32 = 32;
-const MOST_RECEIPTS: i64 = 10_000;
+const MOST_RECEIPTS: usize = 10_000;
+/// Bytes of texts that are told one by one.
+const MOST_BYTES: i64 = 16 << 20;
 
-/// What becomes of a message is told to who sees that. Messages have no index on their sequence. They lie by number, and sequences rise with it: from the newest on, steps
+/// What becomes of a message is told to who sees that; what a text became after somebody left, not to them. Messages have no index on their sequence. They lie by number, and sequences rise with it: from the newest on, steps
 /// that double find a number before the span.
 const MISSED: &str = concat!(
     as_of!("timeline"),
     ", span AS ( \
-        SELECT s.thread_id, m.joined_number, greatest(s.after, m.joined_sequence - 1) AS after, \
+        SELECT s.thread_id, m.joined_number, m.left_sequence, greatest(s.after, m.joined_sequence - 1) AS after, \
                least(s.upto, m.left_sequence) AS upto \
         FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS s(thread_id, after, upto) \
         JOIN timeline.members m ON m.thread_id = s.thread_id AND m.user_id = $1 \
@@ -100,12 +102,13 @@ const MISSED: &str = concat!(
             WHERE b.sequence <= moved.after ORDER BY k LIMIT 1), moved.joined_number) AS low FROM moved \
      ), missed AS ( \
         (SELECT m.thread_id, m.sequence, m.sender_id AS by_id, m.sent_at AS at, 'message' AS kind, m.number, m.key, \
-                m.body, m.reply_to, NULL::uuid AS user_id, NULL::text AS detail \
+                m.body, m.reply_to, NULL::uuid AS user_id, NULL::text AS detail, b.left_sequence \
          FROM bounded b CROSS JOIN LATERAL ( \
              SELECT * FROM timeline.messages WHERE thread_id = b.thread_id AND number > b.low ORDER BY number) m \
          WHERE m.sequence > b.after AND m.sequence <= b.upto LIMIT $5) \
         UNION ALL \
-        (SELECT c.thread_id, c.sequence, c.by_id, c.at, c.kind, c.number, NULL, m.body, NULL, c.user_id, c.detail \
+        (SELECT c.thread_id, c.sequence, c.by_id, c.at, c.kind, c.number, NULL, m.body, NULL, c.user_id, c.detail, \
+                span.left_sequence \
          FROM span CROSS JOIN LATERAL ( \
              SELECT * FROM timeline.changes \
              WHERE thread_id = span.thread_id AND sequence > span.after AND sequence <= span.upto \
@@ -114,13 +117,20 @@ const MISSED: &str = concat!(
          LEFT JOIN timeline.messages m ON c.kind = 'edited' AND m.thread_id = c.thread_id AND m.number = c.number \
          LIMIT $5) \
         UNION ALL \
-        (SELECT thread_id, sequence, by_id, at, kind, number, NULL, NULL, NULL, user_id, detail \
+        (SELECT thread_id, sequence, by_id, at, kind, number, NULL, NULL, NULL, user_id, detail, NULL \
          FROM timeline.changes WHERE by_id = $1 AND kind IN ('blocked', 'unblocked') \
          ORDER BY sequence DESC LIMIT $5) \
-     ) \
-     SELECT vector, version, n.*, d.mentions FROM as_of LEFT JOIN missed n ON true \
+     ), size AS (SELECT coalesce(sum(octet_length(body)), 0)::bigint AS bytes FROM missed) \
+     SELECT vector, version, bytes, n.thread_id, n.sequence, n.by_id, n.at, n.kind, n.number, n.key, n.reply_to, \
+            n.user_id, n.detail, CASE WHEN l.hidden THEN NULL ELSE n.body END AS body, \
+            CASE WHEN l.hidden THEN NULL ELSE d.mentions END AS mentions \
+     FROM as_of CROSS JOIN size LEFT JOIN missed n ON size.bytes <= $6 \
      LEFT JOIN timeline.details d ON d.thread_id = n.thread_id AND d.number = n.number \
                                  AND n.kind IN ('message', 'edited') \
+     CROSS JOIN LATERAL (SELECT n.left_sequence IS NOT NULL AND d.edited_at IS NOT NULL AND EXISTS ( \
+         SELECT FROM timeline.changes x \
+         WHERE x.thread_id = n.thread_id AND x.sequence > n.left_sequence AND x.number = n.number \
+           AND x.kind = 'edited') AS hidden) l \
      ORDER BY n.thread_id, n.sequence"
 );
 
@@ -140,7 +150,7 @@ const MOVED_RECEIPTS: &str = concat!(
 
 impl Views {
     /// What lies in those spans for the reader, by thread and sequence, and all their blocks and unblockings,
-    /// wherever those lie; `None` where it is more than `limit`.
+    /// wherever those lie; `None` where it is more than `limit`, or than 16 MiB of text.
     pub async fn missed(
         &self,
         reader: UserId,
@@ -149,20 +159,29 @@ impl Views {
     ) -> Result<Answer<Option<Vec<Missed>>>, Error> {
         let (thread_ids, after, upto) = columns(spans);
         let query = sqlx::query(MISSED).bind(reader.uuid()).bind(thread_ids).bind(after).bind(upto);
-        let rows = self.rows(Question::Missed, query.bind(i64::from(limit) + 1)).await?;
+        let rows = self.rows(Question::Missed, query.bind(i64::from(limit) + 1).bind(MOST_BYTES)).await?;
         let as_of = answer::vector(View::Timeline, &rows)?;
+        if rows.first().map(|row| row.try_get::<i64, _>("bytes")).transpose()?.is_some_and(|bytes| bytes > MOST_BYTES) {
+            return Ok(Answer { as_of, value: None });
+        }
         let missed: Vec<_> = rows.iter().filter_map(|row| missed(row).transpose()).collect::<Result<_, _>>()?;
         Ok(Answer { as_of, value: (missed.len() <= usize::from(limit)).then_some(missed) })
     }
 
-    /// The receipts that a fact in those spans moved, and that the reader is told of.
-    pub async fn moved_receipts(&self, reader: UserId, spans: &[Span]) -> Result<Answer<Vec<MovedReceipt>>, Error> {
+    /// The receipts that a fact in those spans moved, and that the reader is told of; `None` where they are more than
+    /// are told one by one.
+    pub async fn moved_receipts(
+        &self,
+        reader: UserId,
+        spans: &[Span],
+    ) -> Result<Answer<Option<Vec<MovedReceipt>>>, Error> {
         let (thread_ids, after, upto) = columns(spans);
         let query = sqlx::query(MOVED_RECEIPTS).bind(reader.uuid()).bind(thread_ids).bind(after).bind(upto);
-        let rows = self.rows(Question::MovedReceipts, query.bind(SMALL).bind(MOST_RECEIPTS)).await?;
+        let limit = i64::try_from(MOST_RECEIPTS + 1).unwrap_or(i64::MAX);
+        let rows = self.rows(Question::MovedReceipts, query.bind(SMALL).bind(limit)).await?;
         let as_of = answer::vector(View::Inbox, &rows)?;
-        let moved = rows.iter().filter_map(|row| moved(row).transpose()).collect::<Result<_, _>>()?;
-        Ok(Answer { as_of, value: moved })
+        let moved: Vec<_> = rows.iter().filter_map(|row| moved(row).transpose()).collect::<Result<_, _>>()?;
+        Ok(Answer { as_of, value: (moved.len() <= MOST_RECEIPTS).then_some(moved) })
     }
 }
 

@@ -181,6 +181,8 @@ async fn receipts_of_one_window_are_one_fact() {
     let positions = join_all((0..20).map(|_| advance(bob, Some(1), Some(1)))).await;
     let positions: BTreeSet<_> = positions.into_iter().map(Result::unwrap).collect();
     assert_eq!(positions.len(), 1);
+    // What does not rise is no fact: it lies where it lay.
+    assert_eq!(advance(bob, Some(1), None).await.unwrap(), *positions.first().unwrap());
     assert!(matches!(advance(eve, None, Some(1)).await, Err(ThreadError::NotFound)));
     assert!(matches!(advance(bob, None, Some(2)).await, Err(ThreadError::NumberBeyondLast { last: 1 })));
 }

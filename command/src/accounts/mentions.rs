@@ -36,7 +36,8 @@ impl Accounts {
     }
 }
 
-/// For each `@` what may be meant: the whole word, and the word without the punctuation that ends it.
+/// For each `@` what may be meant: the whole word, the word without the punctuation that ends it, and the word up to
+/// what most names do not have.
 fn names(text: &str) -> Vec<Vec<Username>> {
     let mut names = Vec::new();
     let mut before = None;
@@ -49,7 +50,9 @@ fn names(text: &str) -> Vec<Vec<Username>> {
         let word = text[at + 1..].split(char::is_whitespace).next().unwrap_or_default();
         let bare = word.trim_end_matches(|end: char| !end.is_alphanumeric());
         let mut candidates: Vec<Username> = Vec::new();
-        for candidate in [word, bare].into_iter().filter_map(|word| Username::parse(word).ok()) {
+        let plain = word.split(|end: char| !end.is_alphanumeric() && !"._-".contains(end)).next().unwrap_or_default();
+        let plain = plain.trim_end_matches(|end: char| !end.is_alphanumeric());
+        for candidate in [word, bare, plain].into_iter().filter_map(|word| Username::parse(word).ok()) {
             if !candidates.contains(&candidate) {
                 candidates.push(candidate);
             }
@@ -74,6 +77,7 @@ mod tests {
         };
         assert_eq!(named("@bob, (@Eve) and a@mail.example"), [vec!["bob"], vec!["eve"]]);
         assert_eq!(named("hi @zoë.\n@名前です。"), [vec!["zoë.", "zoë"], vec!["名前です"]]);
+        assert_eq!(named("@bob's @bob,@eve **@bob**x"), [vec!["bob's", "bob"], vec!["bob"], vec!["eve"], vec!["bob"]]);
         assert_eq!(named("@ @@ @a @admin nobody"), Vec::<Vec<String>>::new());
         assert_eq!(named(&"@bob ".repeat(MOST + 1)).len(), MOST);
     }

@@ -60,6 +60,10 @@ impl Thread {
         if !member.sees(number) || number > self.last_number {
             return Err(Rejection::NoSuchMessage);
         }
+        let speaks = matches!(change, Change::Edit { .. } | Change::React(_));
+        if speaks && self.is_blocked_by_another(by) {
+            return Err(Rejection::Blocked);
+        }
         let known_since = self.sends.sequence_of(number).max(self.amendments.forgotten()).max(member.joined_sequence);
         let as_of = match change {
             Change::Edit { .. } => self.amendments.edited(number).unwrap_or(0).max(known_since),

@@ -19,7 +19,8 @@ impl Thread {
     ) -> Result<Option<ThreadEvent>, Rejection> {
         match (self.kind, self.created_by) {
             (None, _) => Ok(Some(ThreadEvent::GroupCreated { title: title.clone(), members: members.to_vec() })),
-            (Some(_), Some(creator)) if creator == by => Ok(None),
+            // Who has left learns no more of it than anybody else.
+            (Some(_), Some(creator)) if creator == by && self.has_member(by) => Ok(None),
             (Some(_), _) => Err(Rejection::IdTaken),
         }
     }
@@ -80,6 +81,11 @@ impl Thread {
             return Err(Rejection::Forbidden);
         }
         Ok(target.map(|_| ThreadEvent::MemberRemoved { user_id, number }))
+    }
+
+    /// Whether somebody may add others.
+    pub fn may_add(&self, user_id: UserId) -> bool {
+        self.kind == Some(Kind::Group) && self.is_led_by(user_id)
     }
 
     /// Whether somebody may delete what others wrote.

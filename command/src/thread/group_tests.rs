@@ -46,6 +46,15 @@ fn a_group_is_created_once_and_its_id_is_nobody_elses() {
 }
 
 #[test]
+fn a_creator_who_has_left_learns_nothing_by_asking_again() {
+    let owner = (ADA, ThreadEvent::RoleChanged { user_id: BOB, role: Role::Owner, number: 0 });
+    let left = (ADA, ThreadEvent::MemberLeft { number: 0 });
+    given::<Thread>([created(&[BOB]), owner, left])
+        .when(&Command::CreateGroup { by: ADA, title: Text::new("group"), members: vec![BOB] })
+        .then_rejected(Rejection::IdTaken);
+}
+
+#[test]
 fn admins_rename() {
     let rename = |by| Command::Rename { by, title: Text::new("renamed") };
     let renamed = || ThreadEvent::Renamed { title: Text::new("renamed"), number: 0 };

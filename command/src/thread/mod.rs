@@ -163,6 +163,10 @@ impl Thread {
         self.blocked_by.contains(&user_id)
     }
 
+    fn is_blocked_by_another(&self, user_id: UserId) -> bool {
+        self.blocked_by.iter().any(|blocker| *blocker != user_id)
+    }
+
     /// What was answered to that send before, if it is among the latest.
     pub fn repeated(&self, by: UserId, key: MessageKey) -> Option<Repeated> {
         self.sends.find(by, key)
@@ -188,7 +192,7 @@ impl Thread {
             Known::Unsure { as_of } => return Err(Rejection::KeyUnknown { as_of }),
             Known::New => {}
         }
-        if self.blocked_by.iter().any(|blocker| *blocker != send.by) {
+        if self.is_blocked_by_another(send.by) {
             return Err(Rejection::Blocked);
         }
         let replies_to_what_is_seen =

@@ -1,4 +1,4 @@
-use super::{Command, Content, Rejection, Send, Thread, sends::REMEMBERED};
+use super::{Amend, Change, Command, Content, Rejection, Send, Shown, ShownMessage, Thread, sends::REMEMBERED};
 use crate::{
     decider::Aggregate,
     spec::{Given, given},
@@ -105,6 +105,21 @@ fn whom_the_other_blocked_cannot_send_and_what_was_sent_before_is_answered_again
         .then_nothing()
         .when(&Command::Send(send(ADA, 4, "four")))
         .then(ADA, sent(3, &send(ADA, 4, "four")));
+}
+
+#[test]
+fn whom_the_other_blocked_says_nothing_by_an_edit_or_a_reaction_either() {
+    let shown = ShownMessage { author: ADA, body: Some("one".to_owned()), deleted: false, reacted: vec![] };
+    let shown = Some(Shown { as_of: 9, message: Some(shown) });
+    let amend = |change| Command::Amend(Amend { by: ADA, number: 1, change, shown: shown.clone() });
+    let blocked = [opened(), (ADA, sent(1, &send(ADA, 1, "one"))), (BOB, ThreadEvent::PeerBlocked { peer: ADA })];
+    given::<Thread>(blocked)
+        .when(&amend(Change::Edit { body: Text::new("two"), mentions: vec![] }))
+        .then_rejected(Rejection::Blocked)
+        .when(&amend(Change::React("👍".parse().unwrap())))
+        .then_rejected(Rejection::Blocked)
+        .when(&amend(Change::Delete))
+        .then(ADA, ThreadEvent::MessageDeleted { number: 1 });
 }
 
 #[test]

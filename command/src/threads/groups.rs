@@ -44,8 +44,12 @@ impl Threads {
         }
         let thread_id = thread_id.unwrap_or_else(|| ThreadId::from_uuid(self.ids.next()));
         // Who asks again must not fail over what its members have changed since.
-        let is_there = self.handler.glance(Aggregate::Thread(thread_id), Thread::is_open).await?;
-        let members = if is_there { Vec::new() } else { self.addable(by, members).await? };
+        let id = Aggregate::Thread(thread_id);
+        let members = match self.addable(by, members).await {
+            Ok(addable) => addable,
+            Err(_) if self.handler.look(id, Thread::is_open).await?.1 => Vec::new(),
+            Err(refusal) => return Err(refusal),
+        };
         let command = thread::Command::CreateGroup { by, title: Text::from(&title), members };
         let handled = self.handle(thread_id, by, &command, |_| ()).await?;
         Ok(Opened { thread_id, created: handled.at.is_some(), position: handled.position })
@@ -72,10 +76,9 @@ impl Threads {
         role: Option<Role>,
     ) -> Result<Position, ThreadError> {
         let id = Aggregate::Thread(thread_id);
-        let see = |thread: &Thread| (thread.has_member(by), thread.has_member(user_id));
-        let (known, is_member) = self.handler.glance(id, see).await?;
-        // A stranger learns nothing of people by trying to add them.
-        if (known || self.handler.look(id, see).await?.1.0) && !is_member {
+        // Who may not add anybody learns nothing of people by trying to.
+        let see = |thread: &Thread| thread.may_add(by) && !thread.has_member(user_id);
+        if self.handler.look(id, see).await?.1 {
             self.addable(by, [user_id]).await?;
         }
         let command = thread::Command::PutMember { by, user_id, role };

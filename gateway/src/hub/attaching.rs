@@ -162,7 +162,8 @@ impl State {
                 if upto != vector {
                     said.extend(self.run(seat.user_id, &upto)?.said());
                 }
-                Some(said).filter(|said| said.len() <= MAX_MISSED)
+                let happened = said.iter().filter(|said| said.position.is_some()).count();
+                Some(said).filter(|_| happened <= MAX_MISSED)
             }
         };
         let reset = || vec![Said { frame: ServerFrame::Reset { vector: &vector }.encode(), position: None }];

@@ -1,11 +1,11 @@
 //! The latest events of one partition that sockets hear of: what a client that
-//! was away for a while is told without asking any view. What was edited or
-//! deleted since, it does not tell any more.
+//! was away for a while is told without asking any view. What was deleted since,
+//! it does not tell any more.
 
 use super::told::Told;
 use events::{ThreadId, event::Number};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -18,8 +18,8 @@ pub(super) struct Ring {
     after: u64,
     last: u64,
     events: VecDeque<Arc<Told>>,
-    /// Where the text of a message lies: one sequence at most, as an edit empties the one before.
-    texts: HashMap<(ThreadId, Number), u64>,
+    /// Where texts of messages lie.
+    texts: BTreeSet<(ThreadId, Number, u64)>,
     /// Where somebody came (1) or went (−1), and in what thread.
     steps: VecDeque<(u64, ThreadId, i32)>,
     weight: usize,
@@ -33,7 +33,7 @@ impl Ring {
             after: sequence,
             last: sequence,
             events: VecDeque::new(),
-            texts: HashMap::new(),
+            texts: BTreeSet::new(),
             steps: VecDeque::new(),
             weight: 0,
             max_events: MAX_EVENTS,
@@ -55,13 +55,15 @@ impl Ring {
     pub(super) fn advance(&mut self, sequence: u64, told: Option<Told>) {
         self.last = sequence;
         let Some(told) = told else { return };
-        if let Some(message) = told.outdates()
-            && let Some(earlier) = self.texts.remove(&message)
-        {
-            self.empty(earlier);
+        if let Some((thread_id, number)) = told.deletes() {
+            let texts = self.texts.range((thread_id, number, 0)..=(thread_id, number, sequence));
+            for text in texts.copied().collect::<Vec<_>>() {
+                self.texts.remove(&text);
+                self.empty(text.2);
+            }
         }
-        if let Some(message) = told.text_of() {
-            self.texts.insert(message, sequence);
+        if let Some((thread_id, number)) = told.text_of() {
+            self.texts.insert((thread_id, number, sequence));
         }
         self.weight += told.weight();
         self.events.push_back(Arc::new(told));
@@ -102,10 +104,8 @@ impl Ring {
     fn forget(&mut self, oldest: &Told) {
         self.weight -= oldest.weight();
         self.after = oldest.position().sequence;
-        if let Some(message) = oldest.text_of()
-            && self.texts.get(&message) == Some(&self.after)
-        {
-            self.texts.remove(&message);
+        if let Some((thread_id, number)) = oldest.text_of() {
+            self.texts.remove(&(thread_id, number, self.after));
         }
         let too_old = self.steps.partition_point(|(sequence, _, _)| *sequence <= self.after);
         self.steps.drain(..too_old);

@@ -236,16 +236,14 @@ impl Log {
         before.unwrap_or(0)
     }
 
-    /// Whether a message was edited or deleted between two facts.
-    pub(super) fn is_outdated(&self, thread_id: ThreadId, number: u32, after: u64, upto: u64) -> bool {
+    /// Whether a message was deleted between two facts.
+    pub(super) fn is_deleted(&self, thread_id: ThreadId, number: u32, after: u64, upto: u64) -> bool {
         let between = self.partitions[usize::from(partition_of(thread_id))].iter().filter(|fact| {
             fact.aggregate == Aggregate::Thread(thread_id) && (after + 1..=upto).contains(&fact.position.sequence)
         });
-        between.into_iter().any(|fact| {
-            matches!(&fact.event, Event::Thread(
-                ThreadEvent::MessageEdited { number: of, .. } | ThreadEvent::MessageDeleted { number: of },
-            ) if *of == number)
-        })
+        between.into_iter().any(
+            |fact| matches!(&fact.event, Event::Thread(ThreadEvent::MessageDeleted { number: of }) if *of == number),
+        )
     }
 
     /// What somebody must hear, and what they may: of a stay that another followed, only who was there heard it.

@@ -338,7 +338,7 @@ impl World {
     }
 }
 
-/// What was edited or deleted when it was gathered is told without its text.
+/// What was deleted when it was gathered is told without its text.
 fn assert_up_to_date(log: &Log, frame: &Value, upto: &Vector) {
     if !["message", "message_edited"].contains(&frame["type"].as_str().unwrap()) {
         return;
@@ -346,8 +346,8 @@ fn assert_up_to_date(log: &Log, frame: &Value, upto: &Vector) {
     let thread_id: ThreadId = frame["thread_id"].as_str().unwrap().parse().unwrap();
     let number = u32::try_from(frame["number"].as_u64().unwrap()).unwrap();
     let position: Position = frame["position"].as_str().unwrap().parse().unwrap();
-    let outdated = log.is_outdated(thread_id, number, position.sequence, upto.get(position.partition));
-    assert_eq!(frame["body"].is_null(), outdated, "{frame}");
+    let deleted = log.is_deleted(thread_id, number, position.sequence, upto.get(position.partition));
+    assert_eq!(frame["body"].is_null(), deleted, "{frame}");
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

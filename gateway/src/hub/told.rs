@@ -70,12 +70,10 @@ impl Told {
         }
     }
 
-    /// The message of which no earlier text may be told any more.
-    pub(super) fn outdates(&self) -> Option<(ThreadId, Number)> {
+    /// The message of which no text may be told any more.
+    pub(super) fn deletes(&self) -> Option<(ThreadId, Number)> {
         match &self.envelope.event {
-            Event::Thread(ThreadEvent::MessageEdited { number, .. } | ThreadEvent::MessageDeleted { number }) => {
-                self.message(*number)
-            }
+            Event::Thread(ThreadEvent::MessageDeleted { number }) => self.message(*number),
             Event::Thread(_) | Event::User(_) | Event::Receipts(_) => None,
         }
     }

@@ -19,7 +19,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use command::threads::{Amended, Amendment, To};
+use command::threads::{Amendment, To};
 use events::{Position, ThreadId, event::Number};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -57,7 +57,7 @@ pub(super) struct Edited {
     thread_id: ThreadId,
     number: u32,
     body: String,
-    /// Null where it said so already.
+    /// Null where it said so from the first on.
     #[schema(required = true)]
     edited_at: Option<Time>,
     #[schema(value_type = shapes::Position)]
@@ -128,9 +128,10 @@ pub(super) async fn edit(
     InPath((thread_id, number)): InPath<(ThreadId, Number)>,
     Json(NewText { body }): Json<NewText>,
 ) -> Result<impl IntoResponse, Problem> {
-    let (body, Amended { position, at }) = amending::edit(&app, caller.user_id(), thread_id, number, &body).await?;
-    let body = body.as_str().to_owned();
-    Ok((At(position), Answer(Edited { thread_id, number, body, edited_at: at.map(Time), position })))
+    let edited = amending::edit(&app, caller.user_id(), thread_id, number, &body).await?;
+    let amending::Edited { body, position, edited_at } = edited;
+    let (body, edited_at) = (body.as_str().to_owned(), edited_at.map(Time));
+    Ok((At(position), Answer(Edited { thread_id, number, body, edited_at, position })))
 }
 
 /// Deletes a message for everybody and for good; a tombstone stays.

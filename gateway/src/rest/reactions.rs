@@ -4,7 +4,7 @@ use crate::{
     amending::amend,
     app::App,
     auth::Caller,
-    openapi::{CallerProblem, LimitProblem, NotThere, Unprocessable},
+    openapi::{CallerProblem, LimitProblem, NotAllowed, NotThere, Unprocessable},
     params::InPath,
     positions::At,
     problem::Problem,
@@ -26,7 +26,7 @@ use events::{Emoji, ThreadId, event::Number};
         (status = 204, description = "So it is",
             headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         (status = 409, description = "`message-deleted`", body = Problem, content_type = "application/problem+json"),
-        NotThere, Unprocessable, CallerProblem, LimitProblem,
+        NotAllowed, NotThere, Unprocessable, CallerProblem, LimitProblem,
     ))]
 pub(super) async fn put(
     State(app): State<App>,

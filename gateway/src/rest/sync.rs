@@ -7,7 +7,7 @@ use crate::{
     hub::{Ended, Heard, Missed, Outbox, Said, Seat},
     openapi::{CallerProblem, LimitProblem, QueryProblem},
     params::InQuery,
-    positions::AsOf,
+    positions::{After, AsOf},
     problem::{Kind, Problem},
     seam, shapes,
     since::Since,
@@ -23,7 +23,7 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
-/// Frames in one answer, about: a cut lies behind a frame that carries a position.
+/// Frames in one answer that carry a position: a cut lies behind the last of them.
 const MOST: usize = 1_000;
 /// How long a request may wait for something to happen.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -64,6 +64,7 @@ pub(super) struct Synced {
 /// after that many seconds at the latest.
 #[utoipa::path(get, path = "/v1/sync", tag = "socket", operation_id = "sync", security(("bearer" = [])),
     params(
+        After,
         ("since" = Option<shapes::PageToken>, Query, description = "The `cursor` of the answer before"),
         ("wait" = Option<u8>, Query, description = "Seconds to wait for something to happen", maximum = 30),
     ),
@@ -74,11 +75,13 @@ pub(super) struct Synced {
     ))]
 pub(super) async fn sync(
     State(app): State<App>,
+    Caller(identity): Caller,
+    after: After,
     InQuery(asked): InQuery<Asked>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
-    let Caller(identity) = Caller::from_request_parts(&mut parts, &app).await?;
+    after.heard(&app).await?;
     let until = Instant::now() + wait(asked.wait.as_deref())?;
     app.limits.sync(identity.user_id)?;
     let epoch = app.log.epoch();
@@ -139,8 +142,8 @@ async fn happening(
 
 /// Where an answer is cut, so that its cursor stands for all that is in it.
 fn end_of_page(said: &[Said]) -> usize {
-    let beyond = said.iter().skip(MOST - 1).position(|said| said.position.is_some());
-    beyond.map_or(said.len(), |index| MOST + index)
+    let mut positioned = said.iter().enumerate().filter(|(_, said)| said.position.is_some());
+    positioned.nth(MOST - 1).map_or(said.len(), |(index, _)| index + 1)
 }
 
 fn wait(text: Option<&str>) -> Result<Duration, Problem> {
@@ -181,7 +184,7 @@ mod tests {
         assert_eq!(end_of_page(&all(MOST)), MOST);
         assert_eq!(end_of_page(&all(MOST + 1)), MOST);
         let receipts_first = std::iter::repeat_n(false, MOST + 5).chain([true, true]);
-        assert_eq!(end_of_page(&said(receipts_first)), MOST + 6);
+        assert_eq!(end_of_page(&said(receipts_first)), MOST + 7);
         assert_eq!(end_of_page(&said(std::iter::repeat_n(false, MOST + 5))), MOST + 5);
     }
 }

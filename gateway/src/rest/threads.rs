@@ -20,6 +20,7 @@ use query::{
     inbox::{self, Kind, LastMessage},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(Deserialize, ToSchema)]
@@ -230,25 +231,29 @@ pub(super) async fn change(
     InPath(thread_id): InPath<ThreadId>,
     Json(ChangeThread { title }): Json<ChangeThread>,
 ) -> Result<impl IntoResponse, Problem> {
-    let title = title.ok_or_else(|| Problem::invalid("title", "is missing"))?;
-    let title = Line::parse(&title).map_err(|error| Problem::invalid("title", error))?;
+    let title = title.as_deref().map(Line::parse).transpose();
+    let title = title.map_err(|error| Problem::invalid("title", error))?;
+    let Some(title) = title else {
+        return Ok((None, shown(&app, &After::nothing(), caller.user_id(), thread_id).await?));
+    };
     app.limits.send(caller.user_id())?;
     let position = app.threads.rename(caller.user_id(), thread_id, &title).await?;
     let thread = shown(&app, &After::at(position), caller.user_id(), thread_id).await?;
-    Ok((At(position), thread))
+    Ok((Some(At(position)), thread))
 }
 
 fn new_group(by: UserId, thread_id: Option<&str>, title: &str, member_ids: &[String]) -> Result<NewGroup, Problem> {
-    if member_ids.len() >= MAX_MEMBERS {
-        return Err(Problem::invalid("member_ids", format!("has more than {} others", MAX_MEMBERS - 1)));
-    }
     let minted = thread_id.map(ThreadId::parse_minted).transpose();
-    let members = member_ids.iter().map(|id| params::id("member_ids", id));
+    let members = member_ids.iter().map(|id| params::id("member_ids", id)).collect::<Result<BTreeSet<_>, _>>()?;
+    let members: Vec<_> = members.into_iter().filter(|member| *member != by).collect();
+    if members.len() >= MAX_MEMBERS {
+        return Err(Problem::invalid("member_ids", format!("names more than {} others", MAX_MEMBERS - 1)));
+    }
     Ok(NewGroup {
         by,
         thread_id: minted.map_err(|error| Problem::invalid("thread_id", error))?,
         title: Line::parse(title).map_err(|error| Problem::invalid("title", error))?,
-        members: members.collect::<Result<_, _>>()?,
+        members,
     })
 }
 

@@ -19,7 +19,7 @@ use query::{
 use tokio::time::Instant;
 
 /// Facts of a person's own that are read one by one.
-const MOST_OWN: usize = 256;
+const MOST_OWN: usize = 1_024;
 
 /// Who was away, from when to when, and in which partitions.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ pub(super) async fn missed(
     );
     let found = found.map_err(|error| unknown("the view of messages is behind or away", &error))?;
     let receipts = receipts.map_err(|error| unknown("the view of threads is behind or away", &error))?;
-    let (Some(found), Some(mut run)) = (found.value, own?) else { return Ok(None) };
+    let (Some(found), Some(receipts), Some(mut run)) = (found.value, receipts.value, own?) else { return Ok(None) };
     for missed in &found {
         let position = Position { partition: partition_of(missed), sequence: missed.sequence };
         if absence.has(position) {
@@ -61,7 +61,7 @@ pub(super) async fn missed(
     }
     run.sort_by_key(|(position, _)| (position.partition, position.sequence));
     let happened = run.into_iter().map(|(position, said)| Said { frame: said, position: Some(position) });
-    Ok(Some(receipts.value.iter().map(receipt).chain(happened).collect()))
+    Ok(Some(receipts.iter().map(receipt).chain(happened).collect()))
 }
 
 impl Absence<'_> {

@@ -148,8 +148,8 @@ async fn change(app: &App, by: UserId, amend: &AmendFrame) -> Result<ChangeAnswe
     let emoji = |text: &str| text.parse().map_err(|error| Problem::invalid("emoji", error));
     let change = match change {
         frame::Amendment::Edit { body } => {
-            let (_, amended) = amending::edit(app, by, thread_id, number, body).await?;
-            return Ok(ChangeAnswer { position: amended.position });
+            let edited = amending::edit(app, by, thread_id, number, body).await?;
+            return Ok(ChangeAnswer { position: edited.position });
         }
         frame::Amendment::Delete => Amendment::Delete,
         frame::Amendment::React { emoji: text } => Amendment::React(emoji(text)?),

@@ -56,7 +56,7 @@ async fn a_group_is_created_once_under_an_id_of_its_creators() {
         ("title", json!("a\u{0}"), (422, "validation")),
         ("member_ids", json!(["x"]), (400, "malformed")),
         ("member_ids", json!([NOBODY]), (404, "not-found")),
-        ("member_ids", json!(vec![NOBODY; 1_024]), (422, "validation")),
+        ("member_ids", json!((0..1_024).map(|_| key()).collect::<Vec<_>>()), (422, "validation")),
         ("owner", json!(ada.user_id), (422, "validation")),
         ("user_id", json!(ada.user_id), (422, "validation")),
         ("kind", json!("channel"), (422, "validation")),
@@ -99,7 +99,7 @@ async fn members_come_go_and_lead_as_their_roles_allow() {
     assert_eq!(told(&ada.put(&format!("/v1/threads/{thread}/members/x"), json!({})).await), (400, "malformed"));
 
     assert_eq!(told(&cyd.patch(&format!("/v1/threads/{thread}"), json!({ "title": "By Cyd" })).await).0, 200);
-    for (title, expected) in [(json!(""), (422, "validation")), (json!(null), (422, "validation"))] {
+    for (title, expected) in [(json!(""), (422, "validation")), (json!(null), (200, ""))] {
         assert_eq!(told(&ada.patch(&format!("/v1/threads/{thread}"), json!({ "title": title })).await), expected);
     }
     let members = ada.get(&format!("/v1/threads/{thread}/members?limit=2")).await;

@@ -69,7 +69,8 @@ impl Client {
     /// Connects without resuming, and is live.
     pub async fn live(person: &Person) -> Self {
         let mut client = Self::hello(person, None).await;
-        assert_eq!(client.until("live").await, Vec::<Value>::new());
+        // What was written just before may be heard meanwhile.
+        client.until("live").await;
         client
     }
 
