@@ -79,6 +79,8 @@ async fn held_to_the_document(herald: &Herald, seed: u64, seconds: u32) -> u64 {
     let mut command = Command::new("python3");
     command
         .args(["-c", "from schemathesis.cli import schemathesis; schemathesis()"])
+        .arg("--config-file")
+        .arg(own("schemathesis.toml"))
         .args(["run", &format!("{}/openapi.json", herald.url)])
         .args(["--checks", "all", "--exclude-checks", "positive_data_acceptance"])
         // Whoever logs out is not answered any more, and a socket is not for HTTP.
