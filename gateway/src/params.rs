@@ -157,9 +157,16 @@ pub(crate) fn limit(text: Option<&str>) -> Result<u16, Problem> {
         .ok_or_else(|| Problem::invalid("limit", format!("must be 1 to {MAX_PAGE}")))
 }
 
-/// Parses a message's number; one that no message can have is taken for the largest.
+/// Parses a number that a message can have.
+///
+/// # Errors
+/// 422 where it is none.
 pub(crate) fn number(field: &str, text: Option<&str>) -> Result<Option<Number>, Problem> {
-    text.map(|text| whole(text).ok_or_else(|| no_number(field, Problem::invalid))).transpose()
+    let parse = |text: &str| {
+        whole(text).ok_or_else(|| no_number(field, Problem::invalid))?;
+        text.parse().map_err(|_| Problem::invalid(field, format!("is more than {}", Number::MAX)))
+    };
+    text.map(parse).transpose()
 }
 
 /// Parses `true` or `false`.

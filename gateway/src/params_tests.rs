@@ -77,7 +77,8 @@ fn a_page_has_1_to_100_entries() {
 fn a_number_that_no_message_can_have_is_the_largest() {
     assert_eq!(number("before", None), Ok(None));
     assert_eq!(number("before", Some("12")), Ok(Some(12)));
-    assert_eq!(number("before", Some("99999999999999999999")), Ok(Some(u32::MAX)));
+    assert_eq!(number("before", Some("4294967295")), Ok(Some(u32::MAX)));
+    assert_eq!(kind(number("before", Some("4294967296"))), Some(Kind::Validation));
     assert_eq!(kind(number("before", Some("-1"))), Some(Kind::Validation));
 }
 
