@@ -4,6 +4,7 @@ mod amendments;
 mod contacts;
 mod groups;
 mod kept;
+mod limits;
 
 use crate::{
     harness::{Deployment, Herald},

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Where the removed looks, and under what name what they see is noted.
 const PLACES: [&str; 5] = ["history", "first page", "one message", "thread", "inbox"];
+/// Where the thread is found or not, and no message of it.
+const OUTSIDE: [&str; 2] = ["members", "receipts"];
 /// Times that the goer goes, at least.
 const REMOVALS: usize = 6;
 /// Reads at once.
@@ -102,7 +104,8 @@ impl Scene {
             self.story.tell(format!("removed at {}", removed.position()));
             self.removals.fetch_add(1, Relaxed);
             self.some_messages(self.story.below(4)).await;
-            let looks = PLACES.map(async |place| (place, self.look(place, Some(removed.position())).await));
+            let looks = PLACES.into_iter().chain(OUTSIDE);
+            let looks = looks.map(async |place| (place, self.look(place, Some(removed.position())).await));
             for (place, answer) in join_all(looks).await {
                 let found =
                     answer.status == StatusCode::OK && (place != "inbox" || answer.body["threads"] != json!([]));
@@ -128,6 +131,7 @@ impl Scene {
             "first page" => format!("{thread}/messages?after=0&limit=100"),
             "one message" => format!("{thread}/messages/{}", self.story.below(self.sent.load(Relaxed) + 2)),
             "thread" => thread,
+            "members" | "receipts" => format!("{thread}/{place}"),
             _ => "/v1/threads".to_owned(),
         };
         let goer = self.goer.at(self.node());
@@ -152,9 +156,15 @@ impl Scene {
         answer
     }
 
+    /// Looks, now at whatever the views are, now at no less than what the last look had seen.
     async fn read(&self) {
+        let mut seen: Option<String> = None;
         while !self.is_over() {
-            self.look(PLACES[self.story.below(PLACES.len())], None).await;
+            let after = seen.as_deref().filter(|_| self.story.below(2) == 0);
+            let answer = self.look(PLACES[self.story.below(PLACES.len())], after).await;
+            if answer.status == StatusCode::OK {
+                seen = Some(answer.header("herald-as-of").to_owned());
+            }
         }
     }
 

@@ -288,6 +288,24 @@ async fn a_message_writes_as_many_rows_in_a_group_of_a_thousand_as_in_a_pair() {
     assert_eq!(written, [52, 52], "in a pair and in a group");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_would_be_one_too_many_is_refused_until_somebody_goes() {
+    let deployment = Deployment::new().await;
+    let herald = deployment.herald().await;
+    let (ada, bob) = (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
+    let crowd = crowd(&deployment, 1_023).await;
+    let body = json!({ "kind": "group", "title": "full", "member_ids": crowd });
+    let created = ada.post("/v1/threads", body).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
+    let thread = created.body["thread_id"].as_str().unwrap();
+    assert_eq!(told(&ada.put(&member(thread, &bob), json!({})).await), (409, "group-full"));
+    assert_eq!(told(&ada.delete(&format!("/v1/threads/{thread}/members/{}", crowd[0])).await), (204, ""));
+    let added = ada.put(&member(thread, &bob), json!({})).await;
+    assert_eq!(told(&added), (204, ""));
+    let seen = bob.get_after(added.position(), &format!("/v1/threads/{thread}")).await;
+    assert_eq!(seen.body["member_count"], 1_024);
+}
+
 /// People who are nothing but there.
 async fn crowd(deployment: &Deployment, count: usize) -> Vec<String> {
     use command::{handler::Handler, user};
