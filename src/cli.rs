@@ -69,11 +69,15 @@ enum Command {
     Guardian,
 }
 
+/// Where all data lies, and files in it.
+const DATA: &str = "data";
+const ATTACHMENTS: &str = "attachments";
+
 /// Where the embedded servers come from and keep their data.
 #[derive(Debug, Args)]
 struct Embedded {
     /// The folder of all data of the embedded servers.
-    #[arg(long, env = "HERALD_DATA", default_value = "data", value_name = "FOLDER")]
+    #[arg(long, env = "HERALD_DATA", default_value = DATA, value_name = "FOLDER")]
     data: PathBuf,
     /// How many NATS servers to run: 1, or 3 as a cluster that survives the loss of one.
     #[arg(long, env = "HERALD_NATS_NODES", default_value_t = 1, value_parser = nats_nodes, value_name = "NUMBER")]
@@ -102,6 +106,10 @@ struct NodeArgs {
     /// The number of partitions of a new log (4 unless given); of an existing one, what it must have.
     #[arg(long, env = "HERALD_PARTITIONS", value_name = "NUMBER", global = true)]
     partitions: Option<u16>,
+    /// Where files lie, the same for all nodes: a folder (`attachments` in the folder of all data unless given), or in a
+    /// build with the feature `s3` a bucket, `s3://bucket/prefix`.
+    #[arg(long, env = "HERALD_ATTACHMENTS", value_name = "PLACE", global = true)]
+    attachments: Option<String>,
     /// Other sites whose pages may open sockets, as `https://chat.example`.
     #[arg(long, env = "HERALD_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", global = true)]
     allowed_origins: Vec<String>,
@@ -206,7 +214,8 @@ fn measure(options: bench::Options, node: &NodeArgs) -> anyhow::Result<ExitCode>
     runtime.block_on(async { bench::run(options, durability, partitions, pin_stop()?).await })
 }
 
-async fn run_everything(embedded: Embedded, node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
+async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
+    node.attachments.get_or_insert_with(|| embedded.data.join(ATTACHMENTS).display().to_string());
     let Embedded { nats_nodes, nodes, .. } = embedded;
     let asked = durability(&node, nats_nodes);
     let durability = match (asked, nats_nodes) {
@@ -326,10 +335,12 @@ fn settings(
     monitor_url: Option<String>,
     database_url: String,
 ) -> Settings {
-    let NodeArgs { listen, durability: _, partitions, allowed_origins, rate_limits, trusted_proxies } = node;
+    let NodeArgs { listen, durability: _, partitions, attachments, allowed_origins, rate_limits, trusted_proxies } =
+        node;
+    let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
     let rate_limits = rate_limits == Switch::On;
     let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
-    Settings { roles, listen, log, database_url, allowed_origins, rate_limits, trusted_proxies }
+    Settings { roles, listen, log, database_url, attachments, allowed_origins, rate_limits, trusted_proxies }
 }
 
 type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;

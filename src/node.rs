@@ -4,8 +4,17 @@
 use crate::metrics::Sight;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use command::{Accounts, Threads, accounts::AccountError, handler::Handler, policy::Promises, user::User};
-use events::{Clock, EventLog, Ids, log::Options};
+use command::{
+    Accounts, Attachments, Threads,
+    accounts::AccountError,
+    handler::Handler,
+    policy::{Files, Promises},
+    user::User,
+};
+use events::{
+    Blobs, Clock, EventLog, Ids,
+    log::{Durability, Options},
+};
 use gateway::{App, hub::Hub};
 use projection::{Applied, Runner, View};
 use query::{Freshness, Views};
@@ -20,6 +29,8 @@ const QUERY_CONNECTIONS: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How old a claim is before somebody else than its maker sees to it.
 const PROMISES_PAUSE: Duration = Duration::from_secs(5);
+/// How often unused uploads are looked for.
+const FILES_PAUSE: Duration = Duration::from_mins(10);
 /// A signing key is published a day before it is used.
 const KEYS_PAUSE: Duration = Duration::from_mins(1);
 
@@ -39,6 +50,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub log: Options,
     pub database_url: String,
+    /// Where files lie: a folder that all nodes see, or a bucket.
+    pub attachments: String,
     pub allowed_origins: Vec<String>,
     pub rate_limits: bool,
     pub trusted_proxies: Vec<gateway::Proxy>,
@@ -133,8 +146,10 @@ impl Node {
         self.address = Some(listener.local_addr()?);
 
         let users = Handler::new(log.clone(), clock.clone(), ids.clone(), USERS_CACHE);
-        let accounts = open_accounts(&log, &clock, &ids, &users).await?;
-        let threads = Threads::new(log.clone(), &clock, &ids, users);
+        let blobs = Blobs::open(&settings.attachments, settings.log.durability != Durability::Unsynced)?;
+        let attachments = open_attachments(&log, &clock, &ids, &blobs).await?;
+        let accounts = open_accounts(&log, &clock, &ids, &users, &attachments).await?;
+        let threads = Threads::new(log.clone(), &clock, &ids, users, attachments.clone());
         let freshness = Freshness::default();
         let views = Views::new(&settings.database_url, QUERY_CONNECTIONS, freshness.clone())?;
         self.views = Some(views.clone());
@@ -146,6 +161,8 @@ impl Node {
         if roles.contains(&Role::Command) {
             let promises = Promises::open(log.clone(), accounts.clone()).await?;
             self.tasks.spawn(until(self.stop.clone(), promises.run(PROMISES_PAUSE)));
+            let files = Files::open(log.clone(), clock.clone(), attachments.clone()).await?;
+            self.tasks.spawn(until(self.stop.clone(), files.run(FILES_PAUSE)));
         }
         self.tasks.spawn(until(self.stop.clone(), turn_keys(accounts.clone())));
         if !rate_limits {
@@ -218,9 +235,27 @@ async fn open(options: &Options, ids: &Ids) -> anyhow::Result<EventLog> {
     }
 }
 
-async fn open_accounts(log: &EventLog, clock: &Clock, ids: &Ids, users: &Handler<User>) -> anyhow::Result<Accounts> {
+async fn open_attachments(log: &EventLog, clock: &Clock, ids: &Ids, blobs: &Blobs) -> anyhow::Result<Attachments> {
     loop {
-        match Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone()).await {
+        match Attachments::open(log.clone(), clock.clone(), ids.clone(), blobs.clone()).await {
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the bucket of uploads");
+            }
+            opened => return Ok(opened?),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn open_accounts(
+    log: &EventLog,
+    clock: &Clock,
+    ids: &Ids,
+    users: &Handler<User>,
+    attachments: &Attachments,
+) -> anyhow::Result<Accounts> {
+    loop {
+        match Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone(), attachments.clone()).await {
             Err(error @ AccountError::Unavailable(_)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the accounts' buckets");
             }

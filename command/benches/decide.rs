@@ -21,11 +21,12 @@ fn send(number: u64) -> Command {
     Command::Send(Send {
         by: ADA,
         key,
-        content: Content::of(key, &body, None),
+        content: Content::of(key, &body, None, []),
         body: Text::new(&body),
         reply_to: None,
         opens: None,
         mentions: Vec::new(),
+        attachments: Some(Vec::new()),
         absent_as_of: None,
     })
 }

@@ -5,9 +5,11 @@
 //! `decide`, its event's effect in `evolve`, a row in the aggregate's `tests`.
 
 pub mod accounts;
+pub mod attachments;
 pub mod decider;
 pub mod handler;
 pub mod people;
+pub mod picture;
 pub mod policy;
 pub mod receipts;
 #[cfg(test)]
@@ -17,6 +19,7 @@ pub mod threads;
 pub mod user;
 
 pub use accounts::Accounts;
+pub use attachments::Attachments;
 pub use decider::{Decider, Fact};
 pub use people::People;
 pub use threads::Threads;

@@ -2,9 +2,12 @@
 //! are open, and what others may. Passwords and names are not needed to decide
 //! and not here: of a password only how often it was changed.
 
-use crate::decider::{Aggregate, Decider, Fact};
+use crate::{
+    decider::{Aggregate, Decider, Fact},
+    picture::{Changed, NoPicture, Picture},
+};
 use events::{
-    Event, SessionId, Text, ThreadId, Timestamp, UserEvent, UserId,
+    AttachmentId, Event, SessionId, Text, ThreadId, Timestamp, UserEvent, UserId,
     event::{Adders, Viewers},
 };
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,7 @@ pub struct User {
     sessions: Vec<SessionId>,
     last_seen_visible_to: Viewers,
     may_add_me: Adders,
+    picture: Option<AttachmentId>,
     /// Contacts, and whether they have an alias.
     contacts: BTreeMap<UserId, bool>,
     /// Threads that are not kept as all are at first.
@@ -70,6 +74,8 @@ pub enum Command {
         keeps: SessionId,
     },
     ChangeProfile(Profile),
+    /// Look like that, or like nothing.
+    SetPicture(Option<Picture>),
     SaveContact {
         user_id: UserId,
         alias: Option<Text>,
@@ -100,6 +106,8 @@ pub enum Rejection {
     PasswordChanged,
     #[error("that is more than anybody may keep")]
     TooMany,
+    #[error(transparent)]
+    NoPicture(#[from] NoPicture),
 }
 
 impl User {
@@ -171,6 +179,7 @@ pub fn ended(event: &UserEvent) -> &[SessionId] {
         UserEvent::SessionOpened { replaces: None, .. }
         | UserEvent::SignedUp { .. }
         | UserEvent::ProfileChanged { .. }
+        | UserEvent::PictureChanged { .. }
         | UserEvent::ContactSaved { .. }
         | UserEvent::ContactRemoved { .. }
         | UserEvent::ThreadSettingsChanged { .. } => &[],
@@ -204,6 +213,10 @@ impl Decider for User {
                 Ok(Some(UserEvent::PasswordChanged { epoch: *epoch, ends }))
             }
             Command::ChangeProfile(change) => Ok(self.change_profile(change)),
+            Command::SetPicture(picture) => {
+                let changed = Picture::change(self.picture, picture.as_ref())?;
+                Ok(changed.map(|Changed { picture, replaces }| UserEvent::PictureChanged { picture, replaces }))
+            }
             Command::SaveContact { user_id, alias } => self.save_contact(*user_id, alias.as_ref()),
             Command::RemoveContact { user_id } => {
                 Ok(self.contacts.contains_key(user_id).then_some(UserEvent::ContactRemoved { user_id: *user_id }))
@@ -224,6 +237,9 @@ impl Decider for User {
                 self.last_seen_visible_to = last_seen_visible_to.unwrap_or(self.last_seen_visible_to);
                 self.may_add_me = may_add_me.unwrap_or(self.may_add_me);
             }
+            UserEvent::PictureChanged { picture, .. } => {
+                self.picture = picture.as_ref().map(|picture| picture.attachment_id);
+            }
             UserEvent::ContactSaved { user_id, alias } => _ = self.contacts.insert(*user_id, alias.is_some()),
             UserEvent::ContactRemoved { user_id } => _ = self.contacts.remove(user_id),
             UserEvent::ThreadSettingsChanged { thread_id, muted_until, archived, pinned } => {
@@ -239,7 +255,7 @@ impl Decider for User {
 }
 
 impl Aggregate for User {
-    const SHAPE: &'static str = "user.3";
+    const SHAPE: &'static str = "user.4";
 
     fn own(event: &Event) -> Option<&UserEvent> {
         match event {

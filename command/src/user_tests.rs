@@ -144,7 +144,7 @@ fn the_state_keeps_the_shape_that_its_name_stands_for() {
     let kept = serde_json::to_string(&ada.state).unwrap();
     let shape = concat!(
         r#"{"signed_up":true,"epoch":0,"sessions":["00000000-0000-0000-0000-000000000001"],"#,
-        r#""last_seen_visible_to":"everyone","may_add_me":"everyone","#,
+        r#""last_seen_visible_to":"everyone","may_add_me":"everyone","picture":null,"#,
         r#""contacts":{"00000000-0000-0000-0000-00000000000b":false},"threads":{"#,
         r#""00000000-0000-0000-0000-000000000014":{"muted_until":"1970-01-01T00:00:00.005Z","archived":true,"pinned":false}}}"#
     );

@@ -18,6 +18,7 @@ fn message(length: usize) -> Draft {
         reply_to: None,
         opens: None,
         mentions: vec![],
+        attachments: Vec::new(),
     };
     Draft {
         aggregate: Aggregate::Thread(ThreadId::from_uuid(id)),

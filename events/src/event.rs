@@ -2,7 +2,7 @@
 //! was ever written decodes for ever. A changed shape is a new variant with the
 //! next number in its tag, and a golden sample beside the old ones.
 
-use crate::{Emoji, MessageKey, SessionId, Text, ThreadId, Timestamp, UserId};
+use crate::{Attachment, AttachmentId, Emoji, MessageKey, SessionId, Text, ThreadId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A message's number in its thread: 1, 2, 3 … without gaps.
@@ -47,6 +47,14 @@ pub enum UserEvent {
         last_seen_visible_to: Option<Viewers>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         may_add_me: Option<Adders>,
+    },
+    /// How the person looks, or nothing any more. `replaces`: the picture before, which goes.
+    #[serde(rename = "picture_changed.1")]
+    PictureChanged {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Attachment>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<AttachmentId>,
     },
     /// Somebody is a contact, under that alias or none.
     #[serde(rename = "contact_saved.1")]
@@ -117,6 +125,8 @@ pub enum ThreadEvent {
         opens: Option<UserId>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         mentions: Vec<UserId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<Attachment>,
     },
     /// The actor replaced the text of a message of theirs, and with it whom it mentions.
     #[serde(rename = "message_edited.1")]
@@ -126,9 +136,13 @@ pub enum ThreadEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         mentions: Vec<UserId>,
     },
-    /// For good: whatever is edited later, or reacted, counts for nothing.
+    /// For good: whatever is edited later, or reacted, counts for nothing. `attachments` go with it.
     #[serde(rename = "message_deleted.1")]
-    MessageDeleted { number: Number },
+    MessageDeleted {
+        number: Number,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<AttachmentId>,
+    },
     #[serde(rename = "reaction_added.1")]
     ReactionAdded { number: Number, emoji: Emoji },
     #[serde(rename = "reaction_removed.1")]
@@ -139,6 +153,15 @@ pub enum ThreadEvent {
     /// `number`, here and below: the message that it follows.
     #[serde(rename = "renamed.1")]
     Renamed { title: Text, number: Number },
+    /// How the group looks, or nothing any more. `replaces`: the picture before, which goes.
+    #[serde(rename = "picture_changed.1")]
+    PictureChanged {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Attachment>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<AttachmentId>,
+        number: Number,
+    },
     #[serde(rename = "member_added.1")]
     MemberAdded { user_id: UserId, role: Role, number: Number },
     #[serde(rename = "member_removed.1")]
@@ -183,7 +206,15 @@ impl Event {
                 display_name.iter_mut().chain(about).collect()
             }
             Self::User(UserEvent::ContactSaved { alias, .. }) => alias.iter_mut().collect(),
-            Self::Thread(ThreadEvent::MessageSent { body, .. } | ThreadEvent::MessageEdited { body, .. }) => vec![body],
+            Self::Thread(ThreadEvent::MessageSent { body, attachments, .. }) => {
+                let names = attachments.iter_mut().map(|attachment| &mut attachment.name);
+                [body].into_iter().chain(names).collect()
+            }
+            Self::Thread(ThreadEvent::MessageEdited { body, .. }) => vec![body],
+            Self::User(UserEvent::PictureChanged { picture, .. })
+            | Self::Thread(ThreadEvent::PictureChanged { picture, .. }) => {
+                picture.iter_mut().map(|picture| &mut picture.name).collect()
+            }
             Self::Thread(ThreadEvent::GroupCreated { title, .. } | ThreadEvent::Renamed { title, .. }) => vec![title],
             Self::User(
                 UserEvent::SessionRevoked { .. }

@@ -2,8 +2,8 @@
 //! today is compared byte by byte, what any build wrote decodes for ever.
 
 use crate::{
-    Aggregate, Emoji, Event, EventId, MessageKey, Partition, Position, SessionId, Text, ThreadId, Timestamp, Trace,
-    UserId,
+    Aggregate, Attachment, AttachmentId, Emoji, Event, EventId, MessageKey, Partition, Position, SessionId, Text,
+    ThreadId, Timestamp, Trace, UserId,
     clock::millis,
     envelope::{Draft, SealedEnvelope},
     event::{Adders, Receipt, ReceiptEvent, Role, ThreadEvent, UserEvent, Viewers},
@@ -17,6 +17,9 @@ const BOB: UserId = UserId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000
 const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001));
 const OLDEST: SessionId = SessionId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002));
 const KEY: MessageKey = MessageKey::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0003));
+
+const FILE: AttachmentId = AttachmentId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0004));
+const OLD_FILE: AttachmentId = AttachmentId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0005));
 
 fn draft(aggregate: Aggregate, by: Option<UserId>, event: impl Into<Event>) -> Draft {
     let id = EventId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_00ff));
@@ -35,7 +38,46 @@ fn profile(
 
 fn greeting() -> ThreadEvent {
     let body = Text::new("Grüße 👋\nfrom Ada");
-    ThreadEvent::MessageSent { number: 2, key: KEY, body, reply_to: None, opens: None, mentions: Vec::new() }
+    ThreadEvent::MessageSent {
+        number: 2,
+        key: KEY,
+        body,
+        reply_to: None,
+        opens: None,
+        mentions: Vec::new(),
+        attachments: Vec::new(),
+    }
+}
+
+fn picture() -> Attachment {
+    Attachment {
+        attachment_id: FILE,
+        name: Text::new("Strand.jpg"),
+        media_type: "image/jpeg".parse().unwrap(),
+        size: 123_456,
+        width: Some(1_920),
+        height: Some(1_080),
+    }
+}
+
+fn attached() -> ThreadEvent {
+    let plain = Attachment {
+        attachment_id: OLD_FILE,
+        name: Text::new("notes.txt"),
+        media_type: "text/plain".parse().unwrap(),
+        size: 12,
+        width: None,
+        height: None,
+    };
+    ThreadEvent::MessageSent {
+        number: 3,
+        key: KEY,
+        body: Text::new(""),
+        reply_to: None,
+        opens: None,
+        mentions: Vec::new(),
+        attachments: vec![picture(), plain],
+    }
 }
 
 fn thumb() -> Emoji {
@@ -106,6 +148,7 @@ fn samples() -> Vec<(&'static str, Draft)> {
                     reply_to: Some(1),
                     opens: Some(BOB),
                     mentions: Vec::new(),
+                    attachments: Vec::new(),
                 },
             ),
         ),
@@ -121,6 +164,7 @@ fn samples() -> Vec<(&'static str, Draft)> {
                     reply_to: None,
                     opens: None,
                     mentions: vec![BOB],
+                    attachments: Vec::new(),
                 },
             ),
         ),
@@ -130,7 +174,21 @@ fn samples() -> Vec<(&'static str, Draft)> {
             "message_edited.1.mentioning",
             by_ada(ThreadEvent::MessageEdited { number: 3, body: text("@bob!"), mentions: vec![BOB] }),
         ),
-        ("message_deleted.1", by_ada(ThreadEvent::MessageDeleted { number: 3 })),
+        ("message_deleted.1", by_ada(ThreadEvent::MessageDeleted { number: 3, attachments: Vec::new() })),
+        ("message_deleted.1.attached", by_ada(ThreadEvent::MessageDeleted { number: 3, attachments: vec![FILE] })),
+        ("message_sent.1.attached", by_ada(attached())),
+        (
+            "picture_changed.1.user",
+            draft(ada, Some(ADA), UserEvent::PictureChanged { picture: Some(picture()), replaces: None }),
+        ),
+        (
+            "picture_changed.1.user.removed",
+            draft(ada, Some(ADA), UserEvent::PictureChanged { picture: None, replaces: Some(OLD_FILE) }),
+        ),
+        (
+            "picture_changed.1.thread",
+            by_ada(ThreadEvent::PictureChanged { picture: Some(picture()), replaces: Some(OLD_FILE), number: 3 }),
+        ),
         ("reaction_added.1", by_ada(ThreadEvent::ReactionAdded { number: 3, emoji: thumb() })),
         ("reaction_removed.1", by_ada(ThreadEvent::ReactionRemoved { number: 3, emoji: thumb() })),
         ("group_created.1", by_ada(ThreadEvent::GroupCreated { title: text("Engines"), members: vec![BOB] })),

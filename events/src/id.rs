@@ -85,6 +85,10 @@ id!(
     EventId
 );
 id!(
+    /// A file that somebody uploaded.
+    AttachmentId
+);
+id!(
     /// What a sender mints to make a send idempotent.
     MessageKey
 );

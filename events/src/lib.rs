@@ -4,6 +4,8 @@
 //! The truth of Herald lives here. This crate imports no other room of ours,
 //! and it is the only one that names async-nats.
 
+pub mod attachment;
+pub mod blobs;
 pub mod clock;
 pub mod emoji;
 pub mod envelope;
@@ -17,11 +19,13 @@ pub mod subject;
 pub mod text;
 pub mod trace;
 
+pub use attachment::Attachment;
+pub use blobs::Blobs;
 pub use clock::{Clock, Ids};
 pub use emoji::Emoji;
 pub use envelope::Envelope;
 pub use event::{Event, ThreadEvent, UserEvent};
-pub use id::{EventId, MessageKey, SessionId, ThreadId, UserId};
+pub use id::{AttachmentId, EventId, MessageKey, SessionId, ThreadId, UserId};
 pub use log::EventLog;
 pub use position::{Partition, Position, Vector};
 pub use subject::Aggregate;

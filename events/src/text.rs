@@ -87,6 +87,9 @@ pub struct Body(String);
 impl Body {
     pub const MAX_BYTES: usize = 32_768;
 
+    /// No text, for a message that is its attachments.
+    pub const NONE: Self = Self(String::new());
+
     /// # Errors
     /// When the text is empty, too long, or holds a control character.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
@@ -136,6 +139,38 @@ impl Line {
     }
 }
 
+/// What a file is called: 1–128 characters after NFC, no path, and nothing that hides how it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileName(String);
+
+impl FileName {
+    pub const MAX_CHARACTERS: usize = 128;
+
+    /// Parses a file's name; of a path, its last part.
+    ///
+    /// # Errors
+    /// When it is empty or points elsewhere, is too long, or holds a control character or one that turns the writing's
+    /// direction.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
+        let name = composed(last, Self::MAX_CHARACTERS)?;
+        if name.chars().all(|c| c == '.') {
+            return Err(InvalidText::Empty);
+        }
+        // UAX #9: "gpj.exe" could be read as "exe.jpg".
+        let turns =
+            |c| matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        if name.chars().any(|c| c.is_control() || turns(c)) {
+            return Err(InvalidText::ControlCharacter);
+        }
+        Ok(Self(name))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What somebody says of themselves: at most 256 characters after NFC, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About(String);
@@ -161,6 +196,12 @@ impl About {
 impl From<&Body> for Text {
     fn from(body: &Body) -> Self {
         Self::new(&body.0)
+    }
+}
+
+impl From<&FileName> for Text {
+    fn from(name: &FileName) -> Self {
+        Self::new(&name.0)
     }
 }
 

@@ -7,6 +7,8 @@
 mod frame;
 #[path = "../src/session/mod.rs"]
 mod session;
+#[path = "../src/shapes.rs"]
+mod shapes;
 #[path = "../src/time.rs"]
 mod time;
 
@@ -55,6 +57,7 @@ fn frames(criterion: &mut Criterion) {
                 body: Some(black_box(&body)),
                 reply_to: None,
                 mentions: &[],
+                attachments: Vec::new(),
                 sent_at: Time(millis(0)),
                 position: Position { partition: Partition(3), sequence: 1_289 },
             };

@@ -82,8 +82,9 @@ async fn settle(
 }
 
 fn shown_message(message: Message, by: UserId) -> ShownMessage {
-    let Message { sender_id, body, deleted_at, reactions, .. } = message;
+    let Message { sender_id, body, deleted_at, reactions, attachments, .. } = message;
+    let attachments = attachments.into_iter().map(|file| file.attachment_id).collect();
     let mine = reactions.into_iter().filter(|(_, people)| people.contains(&by));
     let reacted = mine.filter_map(|(emoji, _)| emoji.parse::<Emoji>().ok()).collect();
-    ShownMessage { author: sender_id, body, deleted: deleted_at.is_some(), reacted }
+    ShownMessage { author: sender_id, body, deleted: deleted_at.is_some(), reacted, attachments }
 }

@@ -1,8 +1,8 @@
 //! What every handler holds: the rooms behind the edge and the edge's settings.
 //! A clone is cheap and shares everything.
 
-use crate::{address::Proxy, hub::Hub, limits::Limits, problem::Problem, readiness::Progress};
-use command::{accounts::Accounts, people::People, threads::Threads};
+use crate::{address::Proxy, hub::Hub, limits::Limits, places::Places, problem::Problem, readiness::Progress};
+use command::{accounts::Accounts, attachments::Attachments, people::People, threads::Threads};
 use events::{Clock, EventLog};
 use query::Views;
 use std::{sync::Arc, time::Duration};
@@ -10,6 +10,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A node that has heard nothing from the log for so long cannot know who was removed or revoked.
 pub const DEAF_AFTER: Duration = Duration::from_secs(5);
+
+/// Uploads at once, for all and for each: about 2 MiB of memory for one.
+const UPLOADS: usize = 128;
+const UPLOADS_EACH: usize = 4;
 
 /// What an operator may set at the edge.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +32,7 @@ pub struct App {
     pub accounts: Accounts,
     pub threads: Threads,
     pub people: People,
+    pub attachments: Attachments,
     pub views: Views,
     pub hub: Hub,
     pub log: EventLog,
@@ -39,6 +44,7 @@ pub struct App {
     pub sockets: TaskTracker,
     pub(crate) progress: Progress,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) uploads: Places,
 }
 
 impl App {
@@ -54,6 +60,7 @@ impl App {
         Self {
             accounts,
             people: threads.people(),
+            attachments: threads.attachments(),
             threads,
             views,
             hub,
@@ -64,6 +71,7 @@ impl App {
             draining: CancellationToken::new(),
             sockets: TaskTracker::new(),
             progress: Progress::default(),
+            uploads: Places::new(UPLOADS, UPLOADS_EACH),
         }
     }
 

@@ -37,6 +37,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a handler may take.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Where files are uploaded, and how long that takes for the largest and slowest.
+const UPLOADS: &str = "/v1/attachments";
+const LONGEST_UPLOAD: Duration = Duration::from_mins(75);
+
 const STRICT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Spans a request, and logs its end.
@@ -74,14 +78,20 @@ pub(crate) async fn bound(request: Request, next: Next) -> Response {
     if parts.version == Version::HTTP_11 && parts.headers.get_all(HOST).iter().count() != 1 {
         return ([(CONNECTION, "close")], Problem::malformed("there must be one Host header")).into_response();
     }
-    let body = match read(body).await {
+    // A file is read by whoever takes it, within limits of its own.
+    let is_upload = parts.method == Method::POST && parts.uri.path() == UPLOADS;
+    let body = match if is_upload { Ok(body) } else { read(body).await.map(Body::from) } {
         Ok(body) => body,
         Err(problem) => return ([(CONNECTION, "close")], problem).into_response(),
     };
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // Whoever polls may wait for something to happen.
-    let patience = if parts.uri.path() == "/v1/sync" { HANDLER_TIMEOUT + rest::LONGEST_WAIT } else { HANDLER_TIMEOUT };
-    let request = Request::from_parts(parts, Body::from(body));
+    let patience = match parts.uri.path() {
+        "/v1/sync" => HANDLER_TIMEOUT + rest::LONGEST_WAIT,
+        UPLOADS if is_upload => LONGEST_UPLOAD,
+        _ => HANDLER_TIMEOUT,
+    };
+    let request = Request::from_parts(parts, body);
     match timeout(patience, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         // The panic's hook has told where.

@@ -32,6 +32,9 @@ const SIGN_UPS: Rate = (6, Duration::from_secs(30));
 const LOG_INS: Rate = (5, Duration::from_mins(5));
 const SENDS: Rate = (60, Duration::from_millis(50));
 const LOOK_UPS: Rate = (100, Duration::from_secs(1));
+/// About a thousand files a day, and 4 GiB.
+const UPLOADS: Rate = (200, Duration::from_secs(108));
+const UPLOADED_MEBIBYTES: Rate = (1_024, Duration::from_secs(28));
 const SYNCS: Rate = (60, Duration::from_millis(500));
 
 /// The limits of a node; none where the operator turned them off.
@@ -44,6 +47,8 @@ struct Inner {
     sends: Limit<UserId>,
     look_ups: Limit<UserId>,
     syncs: Limit<UserId>,
+    uploads: Limit<UserId>,
+    uploaded_mebibytes: Limit<UserId>,
 }
 
 /// Whose password is tried: a digest, as names may be of any length, and nobody's.
@@ -68,6 +73,8 @@ impl Limits {
                 sends: Limit::new(SENDS),
                 look_ups: Limit::new(LOOK_UPS),
                 syncs: Limit::new(SYNCS),
+                uploads: Limit::new(UPLOADS),
+                uploaded_mebibytes: Limit::new(UPLOADED_MEBIBYTES),
             })
         }))
     }
@@ -109,6 +116,19 @@ impl Limits {
     /// 429 where somebody polls too often.
     pub(crate) fn sync(&self, by: UserId) -> Result<(), Problem> {
         self.0.as_deref().map_or(Ok(()), |limits| limits.syncs.take(&by))
+    }
+
+    /// # Errors
+    /// 429 where somebody uploads too many files.
+    pub(crate) fn upload(&self, by: UserId) -> Result<(), Problem> {
+        self.0.as_deref().map_or(Ok(()), |limits| limits.uploads.take(&by))
+    }
+
+    /// # Errors
+    /// 429 where somebody uploads too much.
+    pub(crate) fn upload_mebibytes(&self, by: UserId, count: u32) -> Result<(), Problem> {
+        let Some(limits) = self.0.as_deref() else { return Ok(()) };
+        (0..count).try_for_each(|_| limits.uploaded_mebibytes.take(&by))
     }
 }
 

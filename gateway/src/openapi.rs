@@ -34,6 +34,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "people", description = "Others"),
         (name = "threads", description = "Conversations and who is in them"),
         (name = "messages", description = "Sending and reading"),
+        (name = "attachments", description = "Files and pictures"),
         (name = "socket", description = "What happens, as it happens"),
         (name = "operators", description = "How the node is"),
     )

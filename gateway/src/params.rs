@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, Query, RawPathParams},
     http::request::Parts,
 };
-use events::{Emoji, SessionId, ThreadId, UserId, event::Number, id::InvalidId};
+use events::{AttachmentId, Emoji, SessionId, ThreadId, UserId, event::Number, id::InvalidId};
 use query::Cursor;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -29,6 +29,15 @@ pub(crate) trait FromPath: Sized {
 }
 
 impl FromPath for UserId {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        match segments {
+            [(name, text), ..] => id(name, text),
+            [] => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl FromPath for AttachmentId {
     fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
         match segments {
             [(name, text), ..] => id(name, text),

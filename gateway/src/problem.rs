@@ -74,6 +74,7 @@ pub enum Kind {
     MessageDeleted,
     TooLarge,
     UnsupportedMediaType,
+    RangeNotSatisfiable,
     Validation,
     UpgradeRequired,
     TooManyRequests,
@@ -111,6 +112,9 @@ impl Kind {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "urn:herald:too-large", "Request too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "urn:herald:unsupported-media-type", "Unsupported media type")
+            }
+            Self::RangeNotSatisfiable => {
+                (StatusCode::RANGE_NOT_SATISFIABLE, "urn:herald:range-not-satisfiable", "Range not satisfiable")
             }
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "urn:herald:validation", "Invalid request"),
             Self::UpgradeRequired => {

@@ -2,8 +2,10 @@
 //! so that a new refusal does not compile until somebody decides how it is told.
 
 use crate::problem::{Kind, Problem};
-use command::{accounts::AccountError, people::PersonError, threads::ThreadError};
-use events::UserId;
+use command::{
+    accounts::AccountError, attachments::AttachmentError, people::PersonError, picture::NoPicture, threads::ThreadError,
+};
+use events::{UserId, blobs::BlobError};
 
 const BUSY: &str = "too much at once, try again";
 
@@ -17,6 +19,8 @@ impl From<AccountError> for Problem {
             AccountError::InvalidRefreshToken | AccountError::SessionEnded => {
                 Self::new(Kind::Unauthorized, error.to_string())
             }
+            AccountError::NoPicture(NoPicture::NoSuchUpload) => no_such_upload("attachment_id"),
+            AccountError::NoPicture(error @ NoPicture::NotShown) => Self::invalid("attachment_id", error),
             AccountError::WeakPassword(weak) => Self::invalid("password", weak),
             AccountError::NoSuchSession => Self::not_found(),
             AccountError::Busy => Self::new(Kind::Busy, BUSY),
@@ -37,6 +41,8 @@ impl From<ThreadError> for Problem {
             ThreadError::NoSuchPerson(who) => {
                 naming(Self::new(Kind::NotFound, error.to_string()), who, "is nobody's id")
             }
+            ThreadError::NoSuchUpload => no_such_upload("attachments"),
+            ThreadError::NoPicture(error) => Self::invalid("attachment_id", error),
             ThreadError::Blocked => Self::new(Kind::Blocked, error.to_string()),
             ThreadError::Forbidden => Self::new(Kind::Forbidden, error.to_string()),
             ThreadError::MayNotAdd(who) => {
@@ -73,6 +79,24 @@ impl From<PersonError> for Problem {
             PersonError::Unavailable(_) => Self::out_of_reach(&error),
         }
     }
+}
+
+impl From<AttachmentError> for Problem {
+    fn from(error: AttachmentError) -> Self {
+        match &error {
+            AttachmentError::Empty => Self::new(Kind::Validation, error.to_string()),
+            AttachmentError::TooLarge => Self::new(Kind::TooLarge, error.to_string()),
+            AttachmentError::NoOwner => Self::not_found(),
+            // It went with its message, or it is not what it was: there is nothing to show.
+            AttachmentError::Store(BlobError::Broken(_)) => Self::not_found().caused_by(&error),
+            AttachmentError::Store(_) | AttachmentError::Log(_) => Self::out_of_reach(&error),
+        }
+    }
+}
+
+/// 404: not there any more, another's, or used for something else; which of these, is not told.
+fn no_such_upload(field: &str) -> Problem {
+    Problem::not_found().with_field(field, "names no upload of the caller's that waits for its use")
 }
 
 /// Says of whom it is true.

@@ -11,13 +11,17 @@ use crate::{
     time::Time,
 };
 use command::threads::{Absent, Send, Sent, ThreadError, To};
-use events::{MessageKey, Position, ThreadId, UserId, event::Number, text::Body};
+use events::{AttachmentId, MessageKey, Position, ThreadId, UserId, event::Number, text::Body};
 use query::{View, timeline};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// How often the view is asked before the caller is sent away to ask again.
 const ATTEMPTS: u32 = 4;
+
+/// Files that one message may have.
+const MOST_FILES: usize = 10;
 
 /// What a client wrote.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -26,12 +30,16 @@ pub(crate) struct Written {
     /// Minted by the sender, a UUIDv7: the same key again answers what it answered first.
     #[schema(value_type = shapes::MintedId)]
     pub(crate) key: String,
-    /// 1 to 32,768 bytes after NFC, whatever the characters it was composed of.
-    #[schema(example = "Hello", min_length = 1, max_length = 49152)]
+    /// 1 to 32,768 bytes after NFC, whatever the characters it was composed of; may be empty beside attachments.
+    #[schema(example = "Hello", max_length = 49152)]
     pub(crate) body: String,
     /// The number of a message in the same thread.
     #[serde(default)]
     pub(crate) reply_to: Option<u32>,
+    /// Uploads of the sender's that nothing has used yet, at most 10.
+    #[serde(default)]
+    #[schema(value_type = Vec<shapes::Id>, max_items = 10)]
+    pub(crate) attachments: Vec<String>,
 }
 
 /// A message to send, parsed.
@@ -41,6 +49,7 @@ pub(crate) struct SendRequest {
     pub(crate) key: MessageKey,
     pub(crate) body: Body,
     pub(crate) reply_to: Option<Number>,
+    pub(crate) attachments: Vec<AttachmentId>,
 }
 
 /// A message that is in the log.
@@ -66,12 +75,18 @@ impl SendRequest {
     /// # Errors
     /// 422 for a key that is no UUIDv7, or a text that may not be.
     pub(crate) fn parse(to: To, written: &Written) -> Result<Self, Problem> {
-        let Written { key, body, reply_to } = written;
+        let Written { key, body, reply_to, attachments } = written;
+        let is_files = body.is_empty() && !attachments.is_empty();
         Ok(Self {
             to,
             key: MessageKey::parse_minted(key).map_err(|error| Problem::invalid("key", error))?,
-            body: Body::parse(body).map_err(|error| Problem::invalid("body", error))?,
+            body: if is_files {
+                Body::NONE
+            } else {
+                Body::parse(body).map_err(|error| Problem::invalid("body", error))?
+            },
             reply_to: *reply_to,
+            attachments: uploads(attachments)?,
         })
     }
 }
@@ -101,9 +116,9 @@ pub(crate) async fn send(app: &App, by: UserId, request: SendRequest) -> Result<
     let named = app.accounts.named_in(request.body.as_str()).await?;
     let mut absent = None;
     for _ in 0..ATTEMPTS {
-        let SendRequest { to, key, body, reply_to } = request.clone();
+        let SendRequest { to, key, body, reply_to, attachments } = request.clone();
         let mentions = named.clone();
-        match app.threads.send(Send { by, to, key, body, reply_to, mentions, absent }).await {
+        match app.threads.send(Send { by, to, key, body, reply_to, mentions, attachments, absent }).await {
             Ok(sent) => return Ok(first(request.key, &sent)),
             Err(ThreadError::KeyUnknown { thread_id, as_of }) => {
                 let question = || app.views.find_key(thread_id, by, key);
@@ -120,6 +135,21 @@ pub(crate) async fn send(app: &App, by: UserId, request: SendRequest) -> Result<
     Err(Problem::unavailable("the thread is changing too fast, try again"))
 }
 
+/// The ids of uploads, as a client names them.
+///
+/// # Errors
+/// 400 where one is no id, 422 where they are too many or one is named twice.
+fn uploads(ids: &[String]) -> Result<Vec<AttachmentId>, Problem> {
+    if ids.len() > MOST_FILES {
+        return Err(Problem::invalid("attachments", format!("are more than {MOST_FILES}")));
+    }
+    let parsed: Vec<AttachmentId> = ids.iter().map(|id| params::id("attachments", id)).collect::<Result<_, _>>()?;
+    if parsed.iter().collect::<BTreeSet<_>>().len() < parsed.len() {
+        return Err(Problem::invalid("attachments", "name one file twice"));
+    }
+    Ok(parsed)
+}
+
 fn first(key: MessageKey, sent: &Sent) -> SendAnswer {
     let &Sent { thread_id, number, position, sent_at, repeated } = sent;
     SendAnswer { thread_id, number, key, position, sent_at: Time(sent_at), repeated }
@@ -134,7 +164,9 @@ fn repeated(
     sent: &timeline::Sent,
 ) -> Result<SendAnswer, Problem> {
     let is_another = sent.body.as_ref().is_some_and(|body| *body != request.body.as_str());
-    if is_another || sent.reply_to != request.reply_to {
+    // The files of a deleted message are gone with its text.
+    let has_others = sent.body.is_some() && sent.attachments != request.attachments;
+    if is_another || has_others || sent.reply_to != request.reply_to {
         return Err(ThreadError::KeyReused.into());
     }
     Ok(SendAnswer {

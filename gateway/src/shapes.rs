@@ -66,7 +66,15 @@ shape!(Role, "What a member of a thread may do.", "member", |of| of.enum_values(
 shape!(ThreadKind, "Two people's thread, or a group.", "direct", |of| of.enum_values(Some(["direct", "group"])));
 
 shape!(ThreadEvent, "What happened to a group.", "member_added", |of| {
-    of.enum_values(Some(["created", "renamed", "member_added", "member_removed", "member_left", "role_changed"]))
+    of.enum_values(Some([
+        "created",
+        "renamed",
+        "member_added",
+        "member_removed",
+        "member_left",
+        "role_changed",
+        "picture_changed",
+    ]))
 });
 
 shape!(LastSeenVisibleTo, "Who may see when one was last there.", "contacts", |of| {

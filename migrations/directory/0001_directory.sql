@@ -42,3 +42,18 @@ CREATE TABLE blocks (
     blocked_id uuid NOT NULL,
     PRIMARY KEY (user_id, blocked_id)
 );
+
+-- What people look like, where it is like anything.
+CREATE TABLE pictures (
+    -- In bytes.
+    size          bigint NOT NULL,
+    -- The person.
+    owner_id      uuid PRIMARY KEY,
+    attachment_id uuid NOT NULL,
+    -- Who sealed it.
+    author_id     uuid NOT NULL,
+    media_type    text NOT NULL,
+    -- NULL once its author was erased.
+    name          text
+);
+CREATE INDEX pictures_attachment ON pictures (attachment_id);

@@ -69,3 +69,18 @@ CREATE TABLE settings (
     pinned      boolean NOT NULL,
     PRIMARY KEY (user_id, thread_id)
 );
+
+-- What a group looks like, where it is like anything.
+CREATE TABLE pictures (
+    -- In bytes.
+    size          bigint NOT NULL,
+    -- The thread.
+    owner_id      uuid PRIMARY KEY,
+    attachment_id uuid NOT NULL,
+    -- Who sealed it.
+    author_id     uuid NOT NULL,
+    media_type    text NOT NULL,
+    -- NULL once its author was erased.
+    name          text
+);
+CREATE INDEX pictures_attachment ON pictures (attachment_id);

@@ -51,6 +51,27 @@ CREATE TABLE details (
     PRIMARY KEY (thread_id, number)
 );
 
+-- The files of messages, in their order. Of a deleted message there are none.
+CREATE TABLE attachments (
+    -- Of the message.
+    sequence      bigint NOT NULL,
+    -- In bytes.
+    size          bigint NOT NULL,
+    number        integer NOT NULL,
+    place         integer NOT NULL,
+    thread_id     uuid NOT NULL,
+    attachment_id uuid NOT NULL,
+    -- Who sealed it.
+    author_id     uuid NOT NULL,
+    width         integer,
+    height        integer,
+    media_type    text NOT NULL,
+    -- NULL once its author was erased.
+    name          text,
+    PRIMARY KEY (thread_id, number, place)
+);
+CREATE INDEX attachments_id ON attachments (attachment_id);
+
 -- The reactions that there are, and since which fact.
 CREATE TABLE reactions (
     sequence  bigint NOT NULL,
@@ -70,10 +91,10 @@ CREATE TABLE changes (
     thread_id uuid NOT NULL,
     by_id     uuid NOT NULL,
     user_id   uuid,
-    -- `created` `renamed` `member_added` `member_removed` `member_left` `role_changed`: the notices of history;
+    -- `created` `renamed` `member_added` `member_removed` `member_left` `role_changed` `picture_changed`: the notices of history;
     -- `edited` `deleted` `reacted` `unreacted` `opened` `blocked` `unblocked`: not shown there.
     kind      text NOT NULL,
-    -- A title, a role or an emoji; NULL also for a title whose author was erased.
+    -- A title, a role, an emoji or a picture's id; NULL also for a title whose author was erased.
     detail    text,
     notice    boolean NOT NULL,
     PRIMARY KEY (thread_id, sequence)

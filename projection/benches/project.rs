@@ -37,6 +37,7 @@ fn fact(index: u32) -> Envelope {
         reply_to: None,
         opens: None,
         mentions: Vec::new(),
+        attachments: Vec::new(),
     };
     let draft = Draft {
         aggregate: Aggregate::Thread(ThreadId::from_uuid(id(2, thread))),

@@ -2,7 +2,7 @@
 
 use crate::projection::Projection;
 use events::{
-    Aggregate, Envelope, Event, Text, Timestamp, UserEvent, UserId,
+    Aggregate, Attachment, Envelope, Event, Text, Timestamp, UserEvent, UserId,
     event::{Adders, ThreadEvent, Viewers},
 };
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ pub(crate) struct Directory {
     pub(crate) users: Vec<Person>,
     pub(crate) changes: BTreeMap<UserId, Change>,
     pub(crate) contacts: BTreeMap<(UserId, UserId), Contact>,
+    pub(crate) pictures: BTreeMap<UserId, Option<Attachment>>,
     /// Whether there is a block, by who wants it and of whom.
     pub(crate) blocks: BTreeMap<(UserId, UserId), bool>,
 }
@@ -51,8 +52,8 @@ impl Projection for Directory {
     }
 
     fn is_empty(&self) -> bool {
-        let Self { users, changes, contacts, blocks } = self;
-        users.is_empty() && changes.is_empty() && contacts.is_empty() && blocks.is_empty()
+        let Self { users, changes, contacts, pictures, blocks } = self;
+        users.is_empty() && changes.is_empty() && contacts.is_empty() && pictures.is_empty() && blocks.is_empty()
     }
 }
 
@@ -71,6 +72,9 @@ impl Directory {
                 change.about = about.clone().or(change.about.take());
                 change.last_seen_visible_to = last_seen_visible_to.or(change.last_seen_visible_to);
                 change.may_add_me = may_add_me.or(change.may_add_me);
+            }
+            UserEvent::PictureChanged { picture, replaces: _ } => {
+                self.pictures.insert(user_id, picture.clone());
             }
             UserEvent::ContactSaved { user_id: contact, alias } => {
                 self.contacts.insert((user_id, *contact), Contact::Saved { alias: alias.clone() });

@@ -4,7 +4,7 @@
 
 use crate::projection::Projection;
 use events::{
-    Aggregate, Envelope, Event, Text, ThreadEvent, ThreadId, Timestamp, UserEvent, UserId,
+    Aggregate, Attachment, Envelope, Event, Text, ThreadEvent, ThreadId, Timestamp, UserEvent, UserId,
     event::{Number, Receipt, ReceiptEvent, Role},
 };
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub(crate) struct Inbox {
     pub(crate) members: BTreeMap<(ThreadId, UserId), Member>,
     pub(crate) mentions: BTreeMap<(ThreadId, Number), Mentions>,
     pub(crate) settings: BTreeMap<(UserId, ThreadId), Settings>,
+    /// What groups look like, and who says so.
+    pub(crate) pictures: BTreeMap<ThreadId, (UserId, Option<Attachment>)>,
 }
 
 /// A receipt in a thread whose last number lies in the store, in the order of the log.
@@ -143,8 +145,9 @@ impl Projection for Inbox {
     }
 
     fn is_empty(&self) -> bool {
-        let Self { unsettled, heads, members, mentions, settings } = self;
-        unsettled.is_empty() && heads.is_empty() && members.is_empty() && mentions.is_empty() && settings.is_empty()
+        let Self { unsettled, heads, members, mentions, settings, pictures } = self;
+        let nobody_moved = unsettled.is_empty() && heads.is_empty() && members.is_empty();
+        nobody_moved && mentions.is_empty() && settings.is_empty() && pictures.is_empty()
     }
 }
 
@@ -154,7 +157,7 @@ impl Inbox {
         let (sequence, at) = (envelope.position.sequence, envelope.at);
         match event {
             ThreadEvent::DirectOpened { peer } => self.open_direct(envelope, thread_id, [by, *peer]),
-            ThreadEvent::MessageSent { number, body, opens, mentions, key: _, reply_to: _ } => {
+            ThreadEvent::MessageSent { number, body, opens, mentions, key: _, reply_to: _, attachments: _ } => {
                 if let Some(peer) = opens {
                     self.open_direct(envelope, thread_id, [by, *peer]);
                 }
@@ -170,7 +173,7 @@ impl Inbox {
             ThreadEvent::MessageEdited { number, body, mentions } => {
                 self.amend(thread_id, *number, Amended { body: Some(body.clone()), deleted_at: None }, mentions);
             }
-            ThreadEvent::MessageDeleted { number } => {
+            ThreadEvent::MessageDeleted { number, attachments: _ } => {
                 self.amend(thread_id, *number, Amended { body: None, deleted_at: Some(at) }, &[]);
             }
             ThreadEvent::GroupCreated { title, members } => {
@@ -183,6 +186,10 @@ impl Inbox {
                 }
             }
             ThreadEvent::Renamed { title, number } => self.head(thread_id, *number).title = Some(title.clone()),
+            ThreadEvent::PictureChanged { picture, number, replaces: _ } => {
+                self.head(thread_id, *number);
+                self.pictures.insert(thread_id, (by, picture.clone()));
+            }
             ThreadEvent::MemberAdded { user_id, role, number } => {
                 self.head(thread_id, *number);
                 self.join(thread_id, *user_id, *role, Joined { sequence, at, number: *number, peer_id: None });

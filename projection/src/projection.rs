@@ -17,6 +17,11 @@ pub(crate) fn column(number: Number) -> i32 {
     i32::try_from(number).expect("no thread has two thousand million messages")
 }
 
+/// A file's bytes as the tables hold them.
+pub(crate) fn size_column(bytes: u64) -> i64 {
+    i64::try_from(bytes).expect("no file has that many bytes")
+}
+
 /// A sequence as the tables hold it.
 pub(crate) fn sequence_column(sequence: u64) -> i64 {
     i64::try_from(sequence).expect("no partition has that many events")

@@ -33,8 +33,15 @@ fn envelope(sequence: u64, aggregate: Aggregate, by: Option<UserId>, event: impl
 fn sent(sequence: u64, by: UserId, to: UserId, number: u32, opens: bool) -> Envelope {
     let key = MessageKey::from_uuid(Uuid::from_u128(sequence.into()));
     let opens = opens.then_some(to);
-    let event =
-        ThreadEvent::MessageSent { number, key, body: Text::new("hi"), reply_to: None, opens, mentions: vec![] };
+    let event = ThreadEvent::MessageSent {
+        number,
+        key,
+        body: Text::new("hi"),
+        reply_to: None,
+        opens,
+        mentions: vec![],
+        attachments: vec![],
+    };
     envelope(sequence, Aggregate::Thread(ThreadId::direct(by, to)), Some(by), event)
 }
 
@@ -134,7 +141,15 @@ fn in_group(facts: impl IntoIterator<Item = (UserId, ThreadEvent)>) -> Vec<Envel
 
 fn written(number: u32, body: &str) -> ThreadEvent {
     let key = MessageKey::from_uuid(Uuid::from_u128(number.into()));
-    ThreadEvent::MessageSent { number, key, body: Text::new(body), reply_to: None, opens: None, mentions: vec![BEN] }
+    ThreadEvent::MessageSent {
+        number,
+        key,
+        body: Text::new(body),
+        reply_to: None,
+        opens: None,
+        mentions: vec![BEN],
+        attachments: vec![],
+    }
 }
 
 fn edited(body: &str) -> ThreadEvent {
@@ -157,7 +172,7 @@ fn a_message_of_a_batch_is_written_as_the_batch_leaves_it() {
 
 #[test]
 fn a_deletion_is_final() {
-    let deleted = (BEN, ThreadEvent::MessageDeleted { number: 1 });
+    let deleted = (BEN, ThreadEvent::MessageDeleted { number: 1, attachments: Vec::new() });
     let facts = in_group([(ANNA, written(1, "one")), deleted.clone(), (ANNA, edited("again")), deleted]);
     let timeline: Timeline = projected(&facts);
     assert_eq!(timeline.messages[0].body, None);

@@ -4,7 +4,7 @@
 
 use crate::projection::Projection;
 use events::{
-    Aggregate, Emoji, Envelope, Event, MessageKey, Text, ThreadEvent, ThreadId, Timestamp, UserId,
+    Aggregate, Attachment, Emoji, Envelope, Event, MessageKey, Text, ThreadEvent, ThreadId, Timestamp, UserId,
     event::{Number, Role},
 };
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ pub(crate) struct Timeline {
     pub(crate) amended: BTreeMap<(ThreadId, Number), Amended>,
     pub(crate) reactions: BTreeMap<(ThreadId, Number, UserId, Emoji), Reaction>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) attachments: Vec<Attached>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -30,6 +31,17 @@ pub(crate) struct Message {
     pub(crate) reply_to: Option<Number>,
     /// As this batch leaves it; `None`: deleted.
     pub(crate) body: Option<Text>,
+}
+
+/// The files of a message, each at its place.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Attached {
+    pub(crate) sequence: u64,
+    pub(crate) thread_id: ThreadId,
+    pub(crate) number: Number,
+    pub(crate) place: usize,
+    pub(crate) author_id: UserId,
+    pub(crate) file: Attachment,
 }
 
 /// What happened to a membership: a joining, a leaving, or both in this order.
@@ -91,6 +103,7 @@ pub(crate) enum Kind {
     Opened,
     Blocked,
     Unblocked,
+    PictureChanged,
 }
 
 impl Kind {
@@ -109,6 +122,7 @@ impl Kind {
             Self::Opened => "opened",
             Self::Blocked => "blocked",
             Self::Unblocked => "unblocked",
+            Self::PictureChanged => "picture_changed",
         }
     }
 
@@ -120,7 +134,8 @@ impl Kind {
             | Self::MemberAdded
             | Self::MemberRemoved
             | Self::MemberLeft
-            | Self::RoleChanged => true,
+            | Self::RoleChanged
+            | Self::PictureChanged => true,
             Self::Edited
             | Self::Deleted
             | Self::Reacted
@@ -144,7 +159,8 @@ impl Projection for Timeline {
     }
 
     fn is_empty(&self) -> bool {
-        let Self { messages, members, amended, reactions, changes } = self;
+        let Self { messages, members, amended, reactions, changes, attachments: _ } = self;
+        // A file comes with its message.
         messages.is_empty() && members.is_empty() && amended.is_empty() && reactions.is_empty() && changes.is_empty()
     }
 }
@@ -161,7 +177,7 @@ struct Happened {
 impl Timeline {
     fn message(&mut self, Happened { sequence, at, thread_id, by }: Happened, event: &ThreadEvent) {
         match event {
-            ThreadEvent::MessageSent { number, key, body, reply_to, opens: _, mentions } => {
+            ThreadEvent::MessageSent { number, key, body, reply_to, opens: _, mentions, attachments } => {
                 self.messages.push(Message {
                     sequence,
                     sent_at: at,
@@ -172,8 +188,18 @@ impl Timeline {
                     reply_to: *reply_to,
                     body: Some(body.clone()),
                 });
+                let number = *number;
+                let attached = |(place, file): (usize, &Attachment)| Attached {
+                    sequence,
+                    thread_id,
+                    number,
+                    place,
+                    author_id: by,
+                    file: file.clone(),
+                };
+                self.attachments.extend(attachments.iter().enumerate().map(attached));
                 if !mentions.is_empty() {
-                    self.amended.entry((thread_id, *number)).or_default().mentions.clone_from(mentions);
+                    self.amended.entry((thread_id, number)).or_default().mentions.clone_from(mentions);
                 }
             }
             ThreadEvent::MessageEdited { number, body, mentions } => {
@@ -188,12 +214,13 @@ impl Timeline {
                     None => amended.body = Some(body.clone()),
                 }
             }
-            ThreadEvent::MessageDeleted { number } => {
+            ThreadEvent::MessageDeleted { number, attachments: _ } => {
                 let amended = self.amended.entry((thread_id, *number)).or_default();
                 let deleted_at = Some(amended.deleted_at.unwrap_or(at));
                 *amended = Amended { deleted_at, mentions: Vec::new(), body: None, ..std::mem::take(amended) };
                 if let Some(message) = added(&mut self.messages, thread_id, *number) {
                     message.body = None;
+                    self.attachments.retain(|file| (file.thread_id, file.number) != (thread_id, *number));
                 }
             }
             ThreadEvent::ReactionAdded { number, emoji } => {
@@ -207,6 +234,7 @@ impl Timeline {
             ThreadEvent::DirectOpened { .. }
             | ThreadEvent::GroupCreated { .. }
             | ThreadEvent::Renamed { .. }
+            | ThreadEvent::PictureChanged { .. }
             | ThreadEvent::MemberAdded { .. }
             | ThreadEvent::MemberRemoved { .. }
             | ThreadEvent::MemberLeft { .. }
@@ -240,6 +268,7 @@ impl Timeline {
             | ThreadEvent::ReactionAdded { .. }
             | ThreadEvent::ReactionRemoved { .. }
             | ThreadEvent::Renamed { .. }
+            | ThreadEvent::PictureChanged { .. }
             | ThreadEvent::RoleChanged { .. }
             | ThreadEvent::PeerBlocked { .. }
             | ThreadEvent::PeerUnblocked { .. } => return,
@@ -268,10 +297,14 @@ fn change(Happened { sequence, at, thread_id, by }: Happened, event: &ThreadEven
             (Kind::RoleChanged, *number, Some(*user_id), Some(Text::new(role_name(*role))))
         }
         ThreadEvent::MessageEdited { number, .. } => (Kind::Edited, *number, None, None),
-        ThreadEvent::MessageDeleted { number } => (Kind::Deleted, *number, None, None),
+        ThreadEvent::MessageDeleted { number, .. } => (Kind::Deleted, *number, None, None),
         ThreadEvent::ReactionAdded { number, emoji } => (Kind::Reacted, *number, None, Some(Text::new(emoji.as_str()))),
         ThreadEvent::ReactionRemoved { number, emoji } => {
             (Kind::Unreacted, *number, None, Some(Text::new(emoji.as_str())))
+        }
+        ThreadEvent::PictureChanged { picture, number, replaces: _ } => {
+            let id = picture.as_ref().map(|picture| Text::new(&picture.attachment_id.to_string()));
+            (Kind::PictureChanged, *number, None, id)
         }
         ThreadEvent::PeerBlocked { peer } => (Kind::Blocked, 0, Some(*peer), None),
         ThreadEvent::PeerUnblocked { peer } => (Kind::Unblocked, 0, Some(*peer), None),

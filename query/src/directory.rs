@@ -6,7 +6,7 @@ use crate::{
     answer::{self, as_of},
     measures::Question,
 };
-use events::UserId;
+use events::{AttachmentId, UserId};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -17,6 +17,8 @@ pub struct User {
     pub username: String,
     pub display_name: String,
     pub about: String,
+    /// What they look like.
+    pub picture: Option<AttachmentId>,
 }
 
 /// A person whom somebody keeps as a contact.
@@ -36,7 +38,8 @@ pub struct Oneself {
 
 const ONESELF: &str = concat!(
     as_of!("directory"),
-    "SELECT vector, version, u.user_id, u.username, u.display_name, u.about, u.last_seen_visible_to, u.may_add_me \
+    "SELECT vector, version, u.user_id, u.username, u.display_name, u.about, u.last_seen_visible_to, u.may_add_me, \
+            (SELECT attachment_id FROM directory.pictures WHERE owner_id = u.user_id) AS picture \
      FROM as_of LEFT JOIN directory.users u \
        ON u.user_id = $1 AND u.username IS NOT NULL AND u.display_name IS NOT NULL"
 );
@@ -45,7 +48,9 @@ const ONESELF: &str = concat!(
 macro_rules! shown {
     () => {
         "u.user_id, u.username, CASE WHEN b.user_id IS NULL THEN u.display_name ELSE u.username END AS display_name, \
-         CASE WHEN b.user_id IS NULL THEN u.about ELSE '' END AS about "
+         CASE WHEN b.user_id IS NULL THEN u.about ELSE '' END AS about, \
+         CASE WHEN b.user_id IS NULL THEN (SELECT attachment_id FROM directory.pictures \
+                                           WHERE owner_id = u.user_id) END AS picture "
     };
 }
 
@@ -197,5 +202,6 @@ fn decode(row: &PgRow) -> Result<Option<User>, sqlx::Error> {
         username: row.try_get("username")?,
         display_name: row.try_get("display_name")?,
         about: row.try_get("about")?,
+        picture: row.try_get::<Option<Uuid>, _>("picture")?.map(AttachmentId::from_uuid),
     }))
 }

@@ -7,7 +7,7 @@ use crate::{
     measures::Question,
 };
 use events::{
-    ThreadId, Timestamp, UserId,
+    AttachmentId, ThreadId, Timestamp, UserId,
     event::{Number, Role},
 };
 use sqlx::{Row, postgres::PgRow};
@@ -19,6 +19,8 @@ pub struct Thread {
     pub thread_id: ThreadId,
     pub kind: Kind,
     pub title: Option<String>,
+    /// What a group looks like.
+    pub picture: Option<AttachmentId>,
     /// The other of a direct thread.
     pub peer_id: Option<UserId>,
     pub role: Role,
@@ -98,13 +100,14 @@ macro_rules! threads_of_reader {
                          WHERE x.thread_id = m.thread_id AND x.user_id = $1 \
                            AND x.number > greatest(m.read_number, m.joined_number)) AS mentions_unread, \
                         m.read_number, s.muted_until, coalesce(s.archived, false) AS archived, \
-                        coalesce(s.pinned, false) AS pinned, \
+                        coalesce(s.pinned, false) AS pinned, p.attachment_id AS picture, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_deleted_at END AS last_deleted_at, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_sender_id END AS last_sender_id, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_body END AS last_body, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_sent_at END AS last_sent_at \
                  FROM inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id \
                  LEFT JOIN inbox.settings s ON s.user_id = m.user_id AND s.thread_id = m.thread_id \
+                 LEFT JOIN inbox.pictures p ON p.owner_id = m.thread_id \
                  WHERE m.user_id = $1 AND m.left_sequence IS NULL ",
             $condition,
             ") t ON true"
@@ -251,6 +254,7 @@ fn thread(row: &PgRow) -> Result<Thread, Error> {
         thread_id: ThreadId::from_uuid(row.try_get("thread_id")?),
         kind: kind(row)?,
         title: row.try_get("title")?,
+        picture: row.try_get::<Option<Uuid>, _>("picture")?.map(AttachmentId::from_uuid),
         peer_id: row.try_get::<Option<Uuid>, _>("peer_id")?.map(UserId::from_uuid),
         role: role(row)?,
         member_count: number(row, "member_count")?,

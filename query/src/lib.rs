@@ -6,6 +6,7 @@ mod answer;
 mod cursor;
 pub mod directory;
 mod error;
+pub mod files;
 pub mod freshness;
 pub mod inbox;
 mod measures;

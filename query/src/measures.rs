@@ -12,6 +12,7 @@ pub(crate) enum Question {
     AsOf,
     Blocks,
     Contacts,
+    File,
     FindKey,
     History,
     Members,
@@ -34,10 +35,11 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
+        Self::File,
         Self::FindKey,
         Self::History,
         Self::Members,
@@ -58,6 +60,7 @@ impl Question {
             Self::AsOf => "as_of",
             Self::Blocks => "blocks",
             Self::Contacts => "contacts",
+            Self::File => "file",
             Self::FindKey => "find_key",
             Self::History => "history",
             Self::Members => "members",

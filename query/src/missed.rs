@@ -5,6 +5,7 @@
 use crate::{
     Answer, Error, View, Views,
     answer::{self, as_of},
+    files::{self, Attachment, files_of},
     measures::Question,
     timeline::{self, Change},
 };
@@ -39,6 +40,7 @@ pub enum What {
         body: Option<String>,
         reply_to: Option<Number>,
         mentions: Vec<UserId>,
+        attachments: Vec<Attachment>,
     },
     Edited {
         number: Number,
@@ -123,8 +125,9 @@ const MISSED: &str = concat!(
      ), size AS (SELECT coalesce(sum(octet_length(body)), 0)::bigint AS bytes FROM missed) \
      SELECT vector, version, bytes, n.thread_id, n.sequence, n.by_id, n.at, n.kind, n.number, n.key, n.reply_to, \
             n.user_id, n.detail, CASE WHEN l.hidden THEN NULL ELSE n.body END AS body, \
-            CASE WHEN l.hidden THEN NULL ELSE d.mentions END AS mentions \
-     FROM as_of CROSS JOIN size LEFT JOIN missed n ON size.bytes <= $6 \
+            CASE WHEN l.hidden THEN NULL ELSE d.mentions END AS mentions, ",
+    files_of!("n.thread_id", "CASE WHEN n.kind = 'message' THEN n.number END"),
+    "FROM as_of CROSS JOIN size LEFT JOIN missed n ON size.bytes <= $6 \
      LEFT JOIN timeline.details d ON d.thread_id = n.thread_id AND d.number = n.number \
                                  AND n.kind IN ('message', 'edited') \
      CROSS JOIN LATERAL (SELECT n.left_sequence IS NOT NULL AND d.edited_at IS NOT NULL AND EXISTS ( \
@@ -204,6 +207,7 @@ fn missed(row: &PgRow) -> Result<Option<Missed>, Error> {
             body: row.try_get("body")?,
             reply_to: row.try_get::<Option<i32>, _>("reply_to")?.map(timeline::number_of).transpose()?,
             mentions: timeline::mentions(row)?,
+            attachments: files::attachments(row)?,
         },
         "edited" => What::Edited { number, body: row.try_get("body")?, mentions: timeline::mentions(row)? },
         "deleted" => What::Deleted { number },

@@ -4,10 +4,11 @@
 use crate::{
     Answer, Error, View, Views,
     answer::{self, as_of},
+    files::{self, Attachment, files_of},
     measures::Question,
 };
 use events::{
-    MessageKey, ThreadId, Timestamp, UserId,
+    AttachmentId, MessageKey, ThreadId, Timestamp, UserId,
     event::{Number, Role},
 };
 use sqlx::{Row, postgres::PgRow};
@@ -36,6 +37,7 @@ pub struct Message {
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
     pub mentions: Vec<UserId>,
+    pub attachments: Vec<Attachment>,
     /// Who reacted, by emoji, in the order of reacting.
     pub reactions: BTreeMap<String, Vec<UserId>>,
 }
@@ -59,6 +61,7 @@ pub enum Change {
     MemberRemoved { user_id: UserId },
     MemberLeft,
     RoleChanged { user_id: UserId, role: Role },
+    PictureChanged { picture: Option<AttachmentId> },
 }
 
 /// Where an entry stands in history: a message at its number and 0, a notice at the number of the message that it
@@ -89,6 +92,8 @@ pub struct Sent {
     pub sent_at: Timestamp,
     /// What was sent; `None` where that is not known any more: it was edited or deleted, or its author erased.
     pub body: Option<String>,
+    /// None once it was deleted.
+    pub attachments: Vec<AttachmentId>,
 }
 
 /// `reader` is who asks: no row where the thread does not exist for them. A member sees what has a sequence of at
@@ -106,11 +111,14 @@ macro_rules! reader {
 /// What few messages have, for those of `m`.
 macro_rules! with_details {
     () => {
-        "d.edited_at, d.deleted_at, d.mentions, \
-         CASE WHEN m.place = 0 THEN ARRAY(SELECT emoji FROM timeline.reactions r \
+        concat!(
+            "d.edited_at, d.deleted_at, d.mentions, ",
+            files_of!("$1", "CASE WHEN m.place = 0 THEN m.number END"),
+            ", CASE WHEN m.place = 0 THEN ARRAY(SELECT emoji FROM timeline.reactions r \
               WHERE r.thread_id = $1 AND r.number = m.number ORDER BY r.sequence) END AS emojis, \
          CASE WHEN m.place = 0 THEN ARRAY(SELECT user_id FROM timeline.reactions r \
               WHERE r.thread_id = $1 AND r.number = m.number ORDER BY r.sequence) END AS reacting "
+        )
     };
 }
 
@@ -173,8 +181,9 @@ const ONE: &str = concat!(
 const BY_KEY: &str = concat!(
     as_of!("timeline"),
     "SELECT vector, version, m.number, m.sequence, m.reply_to, m.sent_at, \
-            CASE WHEN d.edited_at IS NULL THEN m.body END AS body \
-     FROM as_of LEFT JOIN timeline.messages m ON m.key = $3 AND m.thread_id = $1 AND m.sender_id = $2 \
+            CASE WHEN d.edited_at IS NULL THEN m.body END AS body, ",
+    files_of!("m.thread_id", "m.number"),
+    "FROM as_of LEFT JOIN timeline.messages m ON m.key = $3 AND m.thread_id = $1 AND m.sender_id = $2 \
      LEFT JOIN timeline.details d ON d.thread_id = m.thread_id AND d.number = m.number"
 );
 
@@ -271,6 +280,7 @@ fn entry(row: &PgRow) -> Result<Option<Entry>, Error> {
         edited_at: row.try_get("edited_at")?,
         deleted_at: row.try_get("deleted_at")?,
         mentions: mentions(row)?,
+        attachments: files::attachments(row)?,
         reactions,
     })))
 }
@@ -286,6 +296,10 @@ pub(crate) fn change(kind: &str, row: &PgRow) -> Result<Change, Error> {
         "member_removed" => Change::MemberRemoved { user_id: user(row, "user_id")? },
         "member_left" => Change::MemberLeft,
         "role_changed" => Change::RoleChanged { user_id: user(row, "user_id")?, role: role()? },
+        "picture_changed" => {
+            let id = detail()?.map(|id| id.parse().map_err(Error::inconsistent)).transpose()?;
+            Change::PictureChanged { picture: id }
+        }
         other => return Err(Error::Inconsistent(format!("a notice of kind {other}").into())),
     })
 }
@@ -311,6 +325,7 @@ fn sent(row: &PgRow) -> Result<Option<Sent>, Error> {
         reply_to: row.try_get::<Option<i32>, _>("reply_to")?.map(number_of).transpose()?,
         sent_at: row.try_get("sent_at")?,
         body: row.try_get("body")?,
+        attachments: files::attachments(row)?.into_iter().map(|file| file.attachment_id).collect(),
     }))
 }
 

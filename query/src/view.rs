@@ -25,7 +25,7 @@ impl View {
 
     pub const fn version(self) -> i32 {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox => 2,
+            Self::Directory | Self::Timeline | Self::Inbox => 3,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Accounts with a clock of the test's: tokens that end, refresh tokens that
 //! are spent, stolen and lost, and every forged token that we could think of.
 
-use crate::harness::Deployment;
+use crate::harness::{self, Deployment};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta};
 use command::{
@@ -29,7 +29,8 @@ fn noon() -> Timestamp {
 async fn node(deployment: &Deployment, clock: &Clock) -> Accounts {
     let (log, ids) = (deployment.log.clone(), Ids::random());
     let users = Handler::new(log.clone(), clock.clone(), ids.clone(), 1 << 20);
-    Accounts::open(log, clock.clone(), ids, users).await.unwrap()
+    let attachments = harness::attachments(&log, clock).await;
+    Accounts::open(log, clock.clone(), ids, users, attachments).await.unwrap()
 }
 
 async fn sign_up(accounts: &Accounts, username: &str) -> Result<SignedIn, AccountError> {

@@ -1,6 +1,6 @@
 //! Commands on two nodes that share one log: stale caches, races, snapshots.
 
-use crate::harness::Deployment;
+use crate::harness::{self, Deployment};
 use command::{
     Threads,
     decider::Aggregate as _,
@@ -29,7 +29,8 @@ async fn node(options: &Options) -> Node {
     let (clock, ids) = (Clock::system(), Ids::random());
     let log = EventLog::open(options, &ids).await.unwrap();
     let users = Handler::new(log.clone(), clock.clone(), ids.clone(), 1 << 20);
-    let threads = Threads::new(log.clone(), &clock, &ids, users.clone());
+    let attachments = harness::attachments(&log, &clock).await;
+    let threads = Threads::new(log.clone(), &clock, &ids, users.clone(), attachments);
     Node { log, threads, users }
 }
 
@@ -43,7 +44,16 @@ async fn sign_up(node: &Node) -> UserId {
 
 fn send(by: UserId, to: To, body: &str) -> Send {
     let key = MessageKey::from_uuid(Ids::random().next());
-    Send { by, to, key, body: Body::parse(body).unwrap(), reply_to: None, mentions: Vec::new(), absent: None }
+    Send {
+        by,
+        to,
+        key,
+        body: Body::parse(body).unwrap(),
+        reply_to: None,
+        mentions: Vec::new(),
+        attachments: Vec::new(),
+        absent: None,
+    }
 }
 
 #[tokio::test]
@@ -317,7 +327,13 @@ async fn an_edit_that_saw_the_message_before_its_deletion_on_another_node_is_ref
     let (a, b) = (node(&deployment.log_options).await, node(&deployment.log_options).await);
     let (ada, bob) = (sign_up(&a).await, sign_up(&a).await);
     let sent = a.threads.send(send(ada, To::Peer(bob), "hi")).await.unwrap();
-    let message = ShownMessage { author: ada, body: Some("hi".to_owned()), deleted: false, reacted: Vec::new() };
+    let message = ShownMessage {
+        author: ada,
+        body: Some("hi".to_owned()),
+        deleted: false,
+        reacted: Vec::new(),
+        attachments: Vec::new(),
+    };
     let shown = Shown { as_of: sent.position.sequence, message: Some(message) };
     let amend = |change, shown| Amend { by: ada, thread_id: sent.thread_id, number: 1, change, shown };
     let edit = || Amendment::Edit { body: Body::parse("ho").unwrap(), mentions: Vec::new() };

@@ -1,8 +1,9 @@
 //! Real servers for tests: one NATS and one Postgres for the whole run, and for
 //! each test a deployment of its own, apart by stream prefix and database.
 
+use command::Attachments;
 use events::{
-    EventLog, Ids,
+    Blobs, Clock, EventLog, Ids,
     log::{Durability, Options},
 };
 use herald::{
@@ -86,10 +87,16 @@ impl Deployment {
             listen: ([127, 0, 0, 1], 0).into(),
             log: self.log_options.clone(),
             database_url: self.database_url.clone(),
+            attachments: self.files().display().to_string(),
             allowed_origins: Vec::new(),
             rate_limits: false,
             trusted_proxies: Vec::new(),
         }
+    }
+
+    /// Where the deployment's files lie.
+    pub fn files(&self) -> PathBuf {
+        folder(&format!("files-{}", self.log_options.prefix))
     }
 
     /// Takes Postgres away from under the deployment: the database goes with all views in it.
@@ -98,6 +105,12 @@ impl Deployment {
         let drop = format!("DROP DATABASE {} WITH (FORCE)", self.log_options.prefix);
         sqlx::query(AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
     }
+}
+
+/// A door to the files of a log, for tests that need one and no files.
+pub async fn attachments(log: &EventLog, clock: &Clock) -> Attachments {
+    let blobs = Blobs::open(folder("files").to_str().unwrap(), false).unwrap();
+    Attachments::open(log.clone(), clock.clone(), Ids::random(), blobs).await.unwrap()
 }
 
 impl Herald {

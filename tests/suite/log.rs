@@ -28,7 +28,16 @@ fn message(thread_id: ThreadId, by: UserId, number: u32) -> Draft {
         id: EventId::from_uuid(ids.next()),
         by: Some(by),
         at: Clock::system().now(),
-        event: ThreadEvent::MessageSent { number, key, body, reply_to: None, opens: None, mentions: vec![] }.into(),
+        event: ThreadEvent::MessageSent {
+            number,
+            key,
+            body,
+            reply_to: None,
+            opens: None,
+            mentions: vec![],
+            attachments: vec![],
+        }
+        .into(),
     }
 }
 

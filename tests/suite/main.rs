@@ -10,6 +10,7 @@ mod contract;
 mod embedded;
 mod eyes;
 mod faults;
+mod files;
 mod handler;
 mod harness;
 mod log;

@@ -1,6 +1,7 @@
 //! The REST edge as its clients and its attackers meet it.
 
 mod amendments;
+mod attachments;
 mod contacts;
 mod groups;
 mod kept;

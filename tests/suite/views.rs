@@ -61,7 +61,15 @@ impl Scribe {
     async fn send(&mut self, by: UserId, to: UserId, number: u32, body: &str) -> (MessageKey, Position) {
         let key = MessageKey::from_uuid(self.ids.next());
         let (opens, reply_to) = ((number == 1).then_some(to), (number == 3).then_some(1));
-        let event = ThreadEvent::MessageSent { number, key, body: Text::new(body), reply_to, opens, mentions: vec![] };
+        let event = ThreadEvent::MessageSent {
+            number,
+            key,
+            body: Text::new(body),
+            reply_to,
+            opens,
+            mentions: vec![],
+            attachments: vec![],
+        };
         (key, self.write(Aggregate::Thread(ThreadId::direct(by, to)), Some(by), event).await)
     }
 

@@ -1,6 +1,7 @@
 //! What accounts refuse, and what can go wrong around them.
 
 use super::password::{MAX_BYTES, MIN_BYTES};
+use crate::picture::NoPicture;
 use events::log::{BucketError, LogError};
 
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,8 @@ pub enum AccountError {
     SessionEnded,
     #[error("the caller has no such session")]
     NoSuchSession,
+    #[error(transparent)]
+    NoPicture(NoPicture),
     /// Too many passwords wait to be hashed, or too many changes hit one account.
     #[error("busy")]
     Busy,

@@ -19,6 +19,7 @@ pub use oneself::ProfileChange;
 pub use token::{Identity, Tokens};
 
 use crate::{
+    attachments::Attachments,
     handler::{HandleError, Handled, Handler},
     user::{self, User},
 };
@@ -43,6 +44,7 @@ struct Inner {
     clock: Clock,
     ids: Ids,
     users: Handler<User>,
+    attachments: Attachments,
     credentials: Credentials,
     sessions: Sessions,
     passwords: Passwords,
@@ -89,7 +91,13 @@ impl Accounts {
     ///
     /// # Errors
     /// When NATS does not answer.
-    pub async fn open(log: EventLog, clock: Clock, ids: Ids, users: Handler<User>) -> Result<Self, AccountError> {
+    pub async fn open(
+        log: EventLog,
+        clock: Clock,
+        ids: Ids,
+        users: Handler<User>,
+        attachments: Attachments,
+    ) -> Result<Self, AccountError> {
         let secrets = Secrets::open(&log, clock.now()).await?;
         Ok(Self(Arc::new(Inner {
             credentials: Credentials::open(log.clone()).await?,
@@ -101,6 +109,7 @@ impl Accounts {
             clock,
             ids,
             users,
+            attachments,
         })))
     }
 
@@ -231,6 +240,7 @@ impl Accounts {
             HandleError::Rejected(user::Rejection::Unknown | user::Rejection::PasswordChanged) => {
                 AccountError::BadCredentials
             }
+            HandleError::Rejected(user::Rejection::NoPicture(error)) => AccountError::NoPicture(error),
             HandleError::Rejected(user::Rejection::TooMany) => AccountError::Inconsistent("an account keeps nothing"),
             HandleError::Conflict => AccountError::Busy,
             HandleError::OutcomeUnknown(source) => AccountError::OutcomeUnknown(source),

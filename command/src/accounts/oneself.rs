@@ -7,9 +7,12 @@ use super::{
     credentials::{Credential, Found},
     password,
 };
-use crate::user::{self, Profile, User};
+use crate::{
+    attachments::Use,
+    user::{self, Profile, User},
+};
 use events::{
-    Aggregate, Position, SessionId, Text,
+    Aggregate, AttachmentId, Position, SessionId, Text,
     event::{Adders, Viewers},
     log::BucketError,
     text::{About, Line},
@@ -87,6 +90,24 @@ impl Accounts {
             may_add_me,
         };
         self.user(identity.user_id, &user::Command::ChangeProfile(profile)).await
+    }
+
+    /// Has the caller look like an upload of theirs, or like nothing.
+    ///
+    /// # Errors
+    /// `NoPicture`; technical ones.
+    #[tracing::instrument(name = "command.set_picture", skip_all)]
+    pub async fn set_picture(
+        &self,
+        identity: &Identity,
+        upload: Option<AttachmentId>,
+    ) -> Result<Position, AccountError> {
+        let user_id = identity.user_id;
+        let picture = match upload {
+            Some(upload) => Some(self.0.attachments.picture(user_id, upload, Use::Portrait { user_id }).await?),
+            None => None,
+        };
+        self.user(user_id, &user::Command::SetPicture(picture)).await
     }
 
     /// Writes the fact that a changed password promises, where there was a change and it is not told yet.

@@ -6,7 +6,7 @@ use super::{
     Rejection, Thread,
     amendments::{Amendment, What},
 };
-use events::{Emoji, Text, ThreadEvent, UserId, event::Number};
+use events::{AttachmentId, Emoji, Text, ThreadEvent, UserId, event::Number};
 use std::collections::BTreeSet;
 
 /// Different reactions of one person to one message.
@@ -50,6 +50,7 @@ pub struct ShownMessage {
     pub deleted: bool,
     /// With what the caller has reacted.
     pub reacted: Vec<Emoji>,
+    pub attachments: Vec<AttachmentId>,
 }
 
 impl Thread {
@@ -92,7 +93,9 @@ impl Thread {
                 let mentions = self.mentioned(mentions);
                 Ok(Some(ThreadEvent::MessageEdited { number, body: body.clone(), mentions }))
             }
-            Change::Delete => Ok(Some(ThreadEvent::MessageDeleted { number })),
+            Change::Delete => {
+                Ok(Some(ThreadEvent::MessageDeleted { number, attachments: message.attachments.clone() }))
+            }
             Change::React(emoji) if reacted().contains(emoji) => Ok(None),
             Change::React(_) if reacted().len() >= MAX_REACTIONS => Err(Rejection::TooManyReactions),
             Change::React(emoji) => Ok(Some(ThreadEvent::ReactionAdded { number, emoji: emoji.clone() })),

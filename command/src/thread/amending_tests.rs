@@ -16,7 +16,15 @@ fn emoji(text: &str) -> Emoji {
 
 fn sent(number: Number) -> ThreadEvent {
     let key = MessageKey::from_uuid(Uuid::from_u128(u128::from(number)));
-    ThreadEvent::MessageSent { number, key, body: Text::new("text"), reply_to: None, opens: None, mentions: vec![] }
+    ThreadEvent::MessageSent {
+        number,
+        key,
+        body: Text::new("text"),
+        reply_to: None,
+        opens: None,
+        mentions: vec![],
+        attachments: vec![],
+    }
 }
 
 /// Ada owns it, Bob is a member; 1 is Ada's, 2 is Bob's; it ends at sequence 3.
@@ -27,7 +35,13 @@ fn group() -> Given<Thread> {
 
 /// The message as Ada wrote it, shown as of that sequence.
 fn shown(as_of: u64) -> Shown {
-    let message = ShownMessage { author: ADA, body: Some("text".to_owned()), deleted: false, reacted: vec![] };
+    let message = ShownMessage {
+        author: ADA,
+        body: Some("text".to_owned()),
+        deleted: false,
+        reacted: vec![],
+        attachments: vec![],
+    };
     Shown { as_of, message: Some(message) }
 }
 
@@ -74,7 +88,7 @@ fn what_a_message_is_must_be_shown_as_of_its_sending_at_least() {
 
 #[test]
 fn a_message_is_deleted_by_its_author_or_who_leads_once_and_for_good() {
-    let deleted = |number| ThreadEvent::MessageDeleted { number };
+    let deleted = |number| ThreadEvent::MessageDeleted { number, attachments: vec![] };
     for (by, number, shown) in [(ADA, 1, shown(3)), (BOB, 2, of_bob(3)), (ADA, 2, of_bob(3))] {
         group()
             .when(&amend(by, number, Change::Delete, shown.clone()))
@@ -92,7 +106,7 @@ fn a_message_is_deleted_by_its_author_or_who_leads_once_and_for_good() {
         .then(ADA, deleted(1))
         .when(&amend(ADA, 1, edit("again"), shown(3)))
         .then_rejected(Rejection::Deleted);
-    let tombstone = ShownMessage { author: ADA, body: None, deleted: true, reacted: vec![] };
+    let tombstone = ShownMessage { author: ADA, body: None, deleted: true, reacted: vec![], attachments: vec![] };
     let tombstone = Shown { as_of: 3, message: Some(tombstone) };
     group().when(&amend(ADA, 1, edit("again"), tombstone)).then_rejected(Rejection::Deleted);
 }
@@ -127,7 +141,7 @@ fn the_reactions_of_one_person_to_one_message_are_bounded() {
     let faces = (0x1f600..).filter_map(char::from_u32).filter_map(|face| face.to_string().parse::<Emoji>().ok());
     let mut faces = faces.take(MAX_REACTIONS + 1).collect::<Vec<_>>();
     let last = faces.pop().unwrap();
-    let message = ShownMessage { author: ADA, body: None, deleted: false, reacted: faces };
+    let message = ShownMessage { author: ADA, body: None, deleted: false, reacted: faces, attachments: vec![] };
     let shown = Shown { as_of: 3, message: Some(message) };
     group().when(&amend(BOB, 1, Change::React(last), shown)).then_rejected(Rejection::TooManyReactions);
 }

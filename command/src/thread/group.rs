@@ -1,7 +1,7 @@
 //! Who is in a group and what they may: members rename nothing, admins lead,
 //! owners appoint. A group that has members has an owner.
 
-use super::{Kind, Member, Rejection, Thread};
+use super::{Changed, Kind, Member, Picture, Rejection, Thread};
 use events::{
     Text, ThreadEvent, UserId,
     event::{Number, Role},
@@ -33,6 +33,19 @@ impl Thread {
         } else {
             Ok(Some(ThreadEvent::Renamed { title: title.clone(), number }))
         }
+    }
+
+    pub(super) fn decide_picture(
+        &self,
+        by: UserId,
+        picture: Option<&Picture>,
+    ) -> Result<Option<ThreadEvent>, Rejection> {
+        let (actor, number) = (self.group_member(by)?, self.last_number);
+        if actor.role < Role::Admin {
+            return Err(Rejection::Forbidden);
+        }
+        let changed = Picture::change(self.picture, picture)?;
+        Ok(changed.map(|Changed { picture, replaces }| ThreadEvent::PictureChanged { picture, replaces, number }))
     }
 
     pub(super) fn decide_put(

@@ -16,10 +16,13 @@ pub use amending::{Amend, Change, MAX_REACTIONS, Shown, ShownMessage};
 pub use group::MAX_MEMBERS;
 pub use sends::{Content, Repeated};
 
-use crate::decider::{Aggregate, Decider, Fact};
+use crate::{
+    decider::{Aggregate, Decider, Fact},
+    picture::{Changed, NoPicture, Picture},
+};
 use amendments::{Amendments, What};
 use events::{
-    Event, MessageKey, Text, ThreadEvent, UserId,
+    Attachment, AttachmentId, Event, MessageKey, Text, ThreadEvent, UserId,
     event::{Number, Role},
 };
 use sends::{Known, Sends};
@@ -37,6 +40,7 @@ pub struct Thread {
     /// Those of a direct thread who want nothing from the other; also before it is open.
     blocked_by: BTreeSet<UserId>,
     last_number: Number,
+    picture: Option<AttachmentId>,
     sends: Sends,
     amendments: Amendments,
 }
@@ -84,6 +88,11 @@ pub enum Command {
         by: UserId,
         title: Text,
     },
+    /// Have the group look like that, or like nothing.
+    SetPicture {
+        by: UserId,
+        picture: Option<Picture>,
+    },
     /// Have somebody be a member; in that role, or as they are.
     PutMember {
         by: UserId,
@@ -109,6 +118,8 @@ pub struct Send {
     pub opens: Option<UserId>,
     /// Whom the text may mention, members or not.
     pub mentions: Vec<UserId>,
+    /// `None`: one of those it names is not there, not the sender's, or used for something else.
+    pub attachments: Option<Vec<Attachment>>,
     /// The sequence as of which the message log has no message of this sender with this key.
     pub absent_as_of: Option<u64>,
 }
@@ -119,6 +130,10 @@ pub enum Rejection {
     NotAMember,
     #[error("there is no message of that number for this person")]
     NoSuchMessage,
+    #[error("there is no such upload of this person's")]
+    NoSuchUpload,
+    #[error(transparent)]
+    NoPicture(#[from] NoPicture),
     #[error("the other wants nothing from this person")]
     Blocked,
     #[error("only a group has a title, and members who come and go")]
@@ -200,6 +215,7 @@ impl Thread {
         if send.reply_to.is_some_and(|number| !replies_to_what_is_seen(number)) {
             return Err(Rejection::NoSuchMessage);
         }
+        let attachments = send.attachments.clone().ok_or(Rejection::NoSuchUpload)?;
         let is_member = |named: UserId| match opens {
             Some(peer) => named == peer || named == send.by,
             None => self.has_member(named),
@@ -212,6 +228,7 @@ impl Thread {
             reply_to: send.reply_to,
             opens,
             mentions,
+            attachments,
         }))
     }
 
@@ -246,6 +263,7 @@ impl Decider for Thread {
             Command::Amend(amend) => self.decide_amend(amend),
             Command::CreateGroup { by, title, members } => self.decide_create(*by, title, members),
             Command::Rename { by, title } => self.decide_rename(*by, title),
+            Command::SetPicture { by, picture } => self.decide_picture(*by, picture.as_ref()),
             Command::PutMember { by, user_id, role } => self.decide_put(*by, *user_id, *role),
             Command::RemoveMember { by, user_id } => self.decide_remove(*by, *user_id),
         }
@@ -255,18 +273,19 @@ impl Decider for Thread {
         let Fact { sequence, by, at, event } = fact;
         match event {
             ThreadEvent::DirectOpened { peer } => self.open_direct(sequence, by.into_iter().chain([*peer])),
-            ThreadEvent::MessageSent { number, key, body, reply_to, opens, mentions: _ } => {
+            ThreadEvent::MessageSent { number, key, body, reply_to, opens, mentions: _, attachments } => {
                 if let Some(peer) = opens {
                     self.open_direct(sequence, by.into_iter().chain([*peer]));
                 }
                 self.last_number = *number;
                 if let Some(by) = by {
-                    let content = body.as_str().map(|body| Content::of(*key, body, *reply_to));
+                    let files = || attachments.iter().map(|attachment| attachment.attachment_id);
+                    let content = body.as_str().map(|body| Content::of(*key, body, *reply_to, files()));
                     self.sends.push(by, *key, Repeated { number: *number, sequence, sent_at: at, content });
                 }
             }
             ThreadEvent::MessageEdited { number, .. } => self.amended(sequence, *number, What::Edited),
-            ThreadEvent::MessageDeleted { number } => self.amended(sequence, *number, What::Deleted),
+            ThreadEvent::MessageDeleted { number, .. } => self.amended(sequence, *number, What::Deleted),
             ThreadEvent::ReactionAdded { number, emoji } => self.reacted((sequence, by), *number, emoji, false),
             ThreadEvent::ReactionRemoved { number, emoji } => self.reacted((sequence, by), *number, emoji, true),
             ThreadEvent::GroupCreated { members, .. } => {
@@ -280,6 +299,9 @@ impl Decider for Thread {
                 }
             }
             ThreadEvent::Renamed { .. } => {}
+            ThreadEvent::PictureChanged { picture, .. } => {
+                self.picture = picture.as_ref().map(|picture| picture.attachment_id);
+            }
             ThreadEvent::MemberAdded { user_id, role, .. } => self.enter(sequence, *user_id, *role),
             ThreadEvent::MemberRemoved { user_id, .. } => _ = self.members.remove(user_id),
             ThreadEvent::MemberLeft { .. } => _ = by.and_then(|user_id| self.members.remove(&user_id)),
@@ -291,7 +313,7 @@ impl Decider for Thread {
 }
 
 impl Aggregate for Thread {
-    const SHAPE: &'static str = "thread.2";
+    const SHAPE: &'static str = "thread.3";
 
     fn own(event: &Event) -> Option<&ThreadEvent> {
         match event {

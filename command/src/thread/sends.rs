@@ -1,7 +1,7 @@
 //! Which sends a thread has seen: its latest ones in order of arrival, and each
 //! sender's largest key. Bounded, and exact: where it cannot tell, it says so.
 
-use events::{MessageKey, Timestamp, UserId, event::Number};
+use events::{AttachmentId, MessageKey, Timestamp, UserId, event::Number};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
@@ -45,11 +45,21 @@ pub(super) enum Known {
 }
 
 impl Content {
-    pub fn of(key: MessageKey, body: &str, reply_to: Option<Number>) -> Self {
+    pub fn of(
+        key: MessageKey,
+        body: &str,
+        reply_to: Option<Number>,
+        attachments: impl IntoIterator<Item = AttachmentId>,
+    ) -> Self {
         let mut digest = Sha256::new();
         digest.update(key.uuid().as_bytes());
         digest.update(reply_to.unwrap_or(0).to_be_bytes());
         digest.update(body.as_bytes());
+        // No text has this byte: where it ends and the files begin is not in doubt.
+        for id in attachments {
+            digest.update([0xff]);
+            digest.update(id.uuid().as_bytes());
+        }
         let digest = digest.finalize();
         Self(u64::from_be_bytes(digest[..8].try_into().expect("SHA-256 has 32 bytes")))
     }

@@ -3,7 +3,7 @@ use crate::{
     decider::Aggregate,
     spec::{Given, given},
 };
-use events::{MessageKey, Text, ThreadEvent, UserId, event::Number};
+use events::{Attachment, AttachmentId, MessageKey, Text, ThreadEvent, UserId, attachment::MediaType, event::Number};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -21,9 +21,19 @@ fn opened() -> (UserId, ThreadEvent) {
 }
 
 fn send(by: UserId, number: u32, body: &str) -> Send {
-    let content = Content::of(key(number), body, None);
+    let content = Content::of(key(number), body, None, []);
     let (key, body) = (key(number), Text::new(body));
-    Send { by, key, body, content, reply_to: None, opens: None, mentions: vec![], absent_as_of: None }
+    Send {
+        by,
+        key,
+        body,
+        content,
+        reply_to: None,
+        opens: None,
+        mentions: vec![],
+        attachments: Some(vec![]),
+        absent_as_of: None,
+    }
 }
 
 fn sent(number: Number, sent: &Send) -> ThreadEvent {
@@ -34,6 +44,7 @@ fn sent(number: Number, sent: &Send) -> ThreadEvent {
         reply_to: sent.reply_to,
         opens: sent.opens,
         mentions: sent.mentions.clone(),
+        attachments: sent.attachments.clone().unwrap(),
     }
 }
 
@@ -109,7 +120,13 @@ fn whom_the_other_blocked_cannot_send_and_what_was_sent_before_is_answered_again
 
 #[test]
 fn whom_the_other_blocked_says_nothing_by_an_edit_or_a_reaction_either() {
-    let shown = ShownMessage { author: ADA, body: Some("one".to_owned()), deleted: false, reacted: vec![] };
+    let shown = ShownMessage {
+        author: ADA,
+        body: Some("one".to_owned()),
+        deleted: false,
+        reacted: vec![],
+        attachments: vec![],
+    };
     let shown = Some(Shown { as_of: 9, message: Some(shown) });
     let amend = |change| Command::Amend(Amend { by: ADA, number: 1, change, shown: shown.clone() });
     let blocked = [opened(), (ADA, sent(1, &send(ADA, 1, "one"))), (BOB, ThreadEvent::PeerBlocked { peer: ADA })];
@@ -119,7 +136,7 @@ fn whom_the_other_blocked_says_nothing_by_an_edit_or_a_reaction_either() {
         .when(&amend(Change::React("👍".parse().unwrap())))
         .then_rejected(Rejection::Blocked)
         .when(&amend(Change::Delete))
-        .then(ADA, ThreadEvent::MessageDeleted { number: 1 });
+        .then(ADA, ThreadEvent::MessageDeleted { number: 1, attachments: vec![] });
 }
 
 #[test]
@@ -169,7 +186,7 @@ fn the_same_key_for_another_text_or_reply_is_refused() {
     let first = send(ADA, 1, "one");
     let thread = || given::<Thread>([opened(), (ADA, sent(1, &first))]);
     thread().when(&Command::Send(send(ADA, 1, "two"))).then_rejected(Rejection::KeyReused);
-    let content = Content::of(key(1), "one", Some(1));
+    let content = Content::of(key(1), "one", Some(1), []);
     let reply = Send { content, reply_to: Some(1), ..send(ADA, 1, "one") };
     thread().when(&Command::Send(reply)).then_rejected(Rejection::KeyReused);
 }
@@ -218,6 +235,7 @@ fn an_erased_text_is_taken_for_the_same() {
         reply_to: None,
         opens: None,
         mentions: vec![],
+        attachments: vec![],
     };
     given::<Thread>([opened(), (ADA, first)]).when(&Command::Send(send(ADA, 1, "whatever"))).then_nothing();
 }
@@ -232,17 +250,17 @@ fn the_state_keeps_the_shape_that_its_name_stands_for() {
         (BOB, ThreadEvent::PeerBlocked { peer: ADA }),
     ]);
     let kept = serde_json::to_string(&thread.state).unwrap();
-    assert_eq!(kept, SHAPE_2);
-    assert_eq!(Thread::SHAPE, "thread.2");
+    assert_eq!(kept, SHAPE_3);
+    assert_eq!(Thread::SHAPE, "thread.3");
     assert_eq!(serde_json::from_str::<Thread>(&kept).unwrap(), thread.state);
 }
 
-const SHAPE_2: &str = concat!(
+const SHAPE_3: &str = concat!(
     r#"{"kind":"Direct","created_by":null,"members":{"#,
     r#""00000000-0000-0000-0000-00000000000a":{"role":"member","joined_sequence":1,"joined_number":0,"was_owner":false},"#,
     r#""00000000-0000-0000-0000-00000000000b":{"role":"member","joined_sequence":1,"joined_number":0,"was_owner":false}},"#,
     r#""blocked_by":["00000000-0000-0000-0000-00000000000b"],"#,
-    r#""last_number":1,"sends":{"latest":[["00000000-0000-0000-0000-00000000000a","#,
+    r#""last_number":1,"picture":null,"sends":{"latest":[["00000000-0000-0000-0000-00000000000a","#,
     r#""00000000-0000-0000-0000-000000000001",{"number":1,"sequence":2,"#,
     r#""sent_at":2000,"content":7430082477961203200}]],"#,
     r#""largest":{"00000000-0000-0000-0000-00000000000a":"00000000-0000-0000-0000-000000000001"},"forgot":false},"#,
@@ -277,4 +295,50 @@ proptest! {
         }
         prop_assert_eq!(given::<Thread>(facts).state, live.state);
     }
+}
+
+fn file(id: u128) -> Attachment {
+    let (attachment_id, name) = (AttachmentId::from_uuid(Uuid::from_u128(id)), Text::new("file"));
+    Attachment { attachment_id, name, media_type: MediaType::unknown(), size: 1, width: None, height: None }
+}
+
+fn send_file(number: u32, id: u128) -> Send {
+    let file = file(id);
+    let content = Content::of(key(number), "look", None, [file.attachment_id]);
+    Send { content, attachments: Some(vec![file]), ..send(ADA, number, "look") }
+}
+
+#[test]
+fn an_upload_that_is_not_there_is_not_sent_and_one_that_was_sent_need_not_be_there() {
+    let first = send_file(1, 7);
+    let used_up = Command::Send(Send { attachments: None, ..first.clone() });
+    let other = Command::Send(Send { attachments: None, ..send_file(1, 8) });
+    given::<Thread>([opened()])
+        .when(&used_up)
+        .then_rejected(Rejection::NoSuchUpload)
+        .when(&Command::Send(first.clone()))
+        .then(ADA, sent(1, &first))
+        .when(&used_up)
+        .then_nothing()
+        .when(&other)
+        .then_rejected(Rejection::KeyReused);
+}
+
+#[test]
+fn the_files_of_a_message_go_with_it() {
+    let first = send_file(1, 7);
+    let attachments = vec![file(7).attachment_id];
+    let message = ShownMessage {
+        author: ADA,
+        body: Some("look".to_owned()),
+        deleted: false,
+        reacted: vec![],
+        attachments: attachments.clone(),
+    };
+    let shown = Some(Shown { as_of: 9, message: Some(message) });
+    given::<Thread>([opened()])
+        .when(&Command::Send(first.clone()))
+        .then(ADA, sent(1, &first))
+        .when(&Command::Amend(Amend { by: ADA, number: 1, change: Change::Delete, shown }))
+        .then(ADA, ThreadEvent::MessageDeleted { number: 1, attachments });
 }

@@ -3,10 +3,11 @@
 
 use super::{Opened, ThreadError, Threads};
 use crate::{
+    attachments::Use,
     thread::{self, MAX_MEMBERS, Thread},
     user::User,
 };
-use events::{Aggregate, Position, Text, ThreadId, UserId, event::Role, log::LogError, text::Line};
+use events::{Aggregate, AttachmentId, Position, Text, ThreadId, UserId, event::Role, log::LogError, text::Line};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 
@@ -61,6 +62,24 @@ impl Threads {
     /// `NotFound`, `NotAGroup`, `Forbidden`; technical ones.
     pub async fn rename(&self, by: UserId, thread_id: ThreadId, title: &Line) -> Result<Position, ThreadError> {
         let command = thread::Command::Rename { by, title: Text::from(title) };
+        Ok(self.handle(thread_id, by, &command, |_| ()).await?.position)
+    }
+
+    /// Has a group look like an upload of the caller's, or like nothing.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotAGroup`, `Forbidden`, `NoSuchUpload`, `NoPicture`; technical ones.
+    pub async fn set_picture(
+        &self,
+        by: UserId,
+        thread_id: ThreadId,
+        upload: Option<AttachmentId>,
+    ) -> Result<Position, ThreadError> {
+        let picture = match upload {
+            Some(upload) => Some(self.attachments.picture(by, upload, Use::GroupPicture { thread_id }).await?),
+            None => None,
+        };
+        let command = thread::Command::SetPicture { by, picture };
         Ok(self.handle(thread_id, by, &command, |_| ()).await?.position)
     }
 

@@ -10,8 +10,10 @@ pub use groups::NewGroup;
 pub use sending::{Absent, Send, Sent, To};
 
 use crate::{
+    attachments::Attachments,
     handler::{HandleError, Handled, Handler},
     people::People,
+    picture::NoPicture,
     receipts::Receipts,
     thread::{self, Rejection, Thread},
     user::User,
@@ -33,6 +35,7 @@ pub struct Threads {
     handler: Handler<Thread>,
     users: Handler<User>,
     receipts: Receipts,
+    attachments: Attachments,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,11 @@ pub enum ThreadError {
     NoSuchPerson(Vec<UserId>),
     #[error("a direct thread needs another person")]
     OneselfOnly,
+    /// Not there any more, not the caller's, or used for something else.
+    #[error("there is no such upload of the caller's")]
+    NoSuchUpload,
+    #[error(transparent)]
+    NoPicture(NoPicture),
     #[error("the other wants nothing from the caller")]
     Blocked,
     #[error("the caller's role does not allow it")]
@@ -91,15 +99,20 @@ pub enum ThreadError {
 
 impl Threads {
     /// `users` is the handler that accounts use too: one cache for a person's state.
-    pub fn new(log: EventLog, clock: &Clock, ids: &Ids, users: Handler<User>) -> Self {
+    pub fn new(log: EventLog, clock: &Clock, ids: &Ids, users: Handler<User>, attachments: Attachments) -> Self {
         let handler = Handler::new(log.clone(), clock.clone(), ids.clone(), THREADS_CACHE);
         let receipts = Receipts::start(log.clone(), clock, ids);
-        Self { log, ids: ids.clone(), handler, users, receipts }
+        Self { log, ids: ids.clone(), handler, users, receipts, attachments }
     }
 
     /// The door to what people keep of each other, over the same caches.
     pub fn people(&self) -> People {
         People::new(self.handler.clone(), self.users.clone())
+    }
+
+    /// The door to the files that messages have.
+    pub fn attachments(&self) -> Attachments {
+        self.attachments.clone()
     }
 
     /// Opens the direct thread of two people; it is there once, whoever asks.
@@ -173,6 +186,8 @@ impl Threads {
         };
         match rejection {
             Rejection::NotAMember | Rejection::NoSuchMessage => ThreadError::NotFound,
+            Rejection::NoSuchUpload | Rejection::NoPicture(NoPicture::NoSuchUpload) => ThreadError::NoSuchUpload,
+            Rejection::NoPicture(error @ NoPicture::NotShown) => ThreadError::NoPicture(error),
             Rejection::Blocked => ThreadError::Blocked,
             Rejection::Forbidden => ThreadError::Forbidden,
             Rejection::LastOwner => ThreadError::LastOwner,

@@ -1,8 +1,11 @@
 //! Messages on their way into a thread: once per sender and key, for ever.
 
 use super::{ThreadError, Threads};
-use crate::thread::{self, Content};
-use events::{MessageKey, Position, Text, ThreadId, Timestamp, UserId, event::Number, text::Body};
+use crate::{
+    attachments::Use,
+    thread::{self, Content},
+};
+use events::{AttachmentId, MessageKey, Position, Text, ThreadId, Timestamp, UserId, event::Number, text::Body};
 
 /// A message to send.
 #[derive(Debug, Clone)]
@@ -14,6 +17,8 @@ pub struct Send {
     pub reply_to: Option<Number>,
     /// Whom the text names: those of them who are members are mentioned.
     pub mentions: Vec<UserId>,
+    /// Uploads of the sender's.
+    pub attachments: Vec<AttachmentId>,
     /// Proof that the key was not used, after [`ThreadError::KeyUnknown`].
     pub absent: Option<Absent>,
 }
@@ -47,20 +52,24 @@ impl Threads {
     /// # Errors
     /// See [`ThreadError`].
     pub async fn send(&self, send: Send) -> Result<Sent, ThreadError> {
-        let Send { by, to, key, body, reply_to, mentions, absent } = send;
+        let Send { by, to, key, body, reply_to, mentions, attachments, absent } = send;
         let (thread_id, opens) = match to {
             To::Thread(thread_id) => (thread_id, None),
             To::Peer(peer) => (self.direct(by, peer).await?, Some(peer)),
         };
+        let content = Content::of(key, body.as_str(), reply_to, attachments.iter().copied());
+        let used = Use::Message { thread_id, key };
+        let attachments = self.attachments.claim(by, &attachments, used).await?;
         let partition = self.log.names().partition(thread_id.uuid());
         let command = thread::Command::Send(thread::Send {
             by,
             key,
             body: Text::from(&body),
-            content: Content::of(key, body.as_str(), reply_to),
+            content,
             reply_to,
             opens,
             mentions,
+            attachments,
             absent_as_of: absent
                 .filter(|absent| absent.as_of.partition == partition)
                 .map(|absent| absent.as_of.sequence),

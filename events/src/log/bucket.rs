@@ -146,12 +146,13 @@ impl Bucket {
         self.0.put(key, value).await.map(drop).map_err(unavailable)
     }
 
-    /// Removes a record.
+    /// Removes a record; nothing is left in its place.
     ///
     /// # Errors
     /// When NATS does not answer.
     pub async fn purge(&self, key: &str) -> Result<(), BucketError> {
-        self.0.purge(key).await.map_err(unavailable)
+        let subject = format!("{}{key}", self.0.prefix);
+        self.0.stream.purge().filter(subject).await.map(drop).map_err(unavailable)
     }
 }
 

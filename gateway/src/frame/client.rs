@@ -53,6 +53,7 @@ pub(crate) struct SendFrame {
     pub(crate) key: String,
     pub(crate) body: String,
     pub(crate) reply_to: Option<Number>,
+    pub(crate) attachments: Option<Vec<String>>,
     /// The client's trace (W3C Trace Context); one that cannot be read is none.
     pub(crate) traceparent: Option<String>,
 }

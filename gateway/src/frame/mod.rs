@@ -2,10 +2,12 @@
 //! they are told, encoded once for all who hear it. Pure; no frame is spelled
 //! anywhere else.
 
+mod attached;
 mod client;
 mod server;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use attached::Attached;
 pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId, SendFrame};
 pub(crate) use server::{Change, ServerFrame, ack, error};

@@ -1,11 +1,11 @@
 //! What clients are told. A frame that comes from the log carries its position;
 //! of several from one event only the last one does.
 
-use super::RequestId;
+use super::{Attached, RequestId};
 use crate::time::Time;
 use axum::extract::ws::Utf8Bytes;
 use events::{
-    MessageKey, Position, SessionId, ThreadId, UserId, Vector,
+    AttachmentId, MessageKey, Position, SessionId, ThreadId, UserId, Vector,
     event::{Number, Role},
 };
 use serde::Serialize;
@@ -45,6 +45,7 @@ pub(crate) enum ServerFrame<'a> {
         body: Option<&'a str>,
         reply_to: Option<Number>,
         mentions: &'a [UserId],
+        attachments: Vec<Attached<'a>>,
         sent_at: Time,
         position: Position,
     },
@@ -139,6 +140,9 @@ pub(crate) enum Change<'a> {
     RoleChanged {
         user_id: UserId,
         role: Role,
+    },
+    PictureChanged {
+        picture: Option<AttachmentId>,
     },
 }
 

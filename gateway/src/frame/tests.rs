@@ -1,5 +1,5 @@
 use super::*;
-use events::{UserId, Vector};
+use events::{Attachment, AttachmentId, Text, UserId, Vector};
 use uuid::Uuid;
 
 fn parse(text: &str) -> ClientFrame {
@@ -153,6 +153,14 @@ fn every_frame_of_the_log_has_the_fields_of_the_contract() {
         text.replace("\"1970-01-01T00:00:00.000Z\"", "0").replace(r#","position":"3:9"}"#, "}").replace('"', "")
     };
     let mentions = [user_id];
+    let file = Attachment {
+        attachment_id: AttachmentId::from_uuid(Uuid::from_u128(2)),
+        name: Text::new("a b"),
+        media_type: "image/png".parse().unwrap(),
+        size: 7,
+        width: Some(3),
+        height: None,
+    };
     let key = events::MessageKey::from_uuid(Uuid::from_u128(2));
     for (frame, expected) in [
         (
@@ -164,10 +172,11 @@ fn every_frame_of_the_log_has_the_fields_of_the_contract() {
                 body: Some("hi"),
                 reply_to: None,
                 mentions: &mentions,
+                attachments: vec![Attached::from(&file)],
                 sent_at: time,
                 position,
             },
-            "{type:message,thread_id:T,number:4,key:T,sender_id:U,body:hi,reply_to:null,mentions:[U],sent_at:0}",
+            "{type:message,thread_id:T,number:4,key:T,sender_id:U,body:hi,reply_to:null,mentions:[U],attachments:[{attachment_id:T,name:a b,media_type:image/png,size:7,width:3}],sent_at:0}",
         ),
         (
             ServerFrame::MessageEdited { thread_id, number: 4, body: None, mentions: &[], edited_at: time, position },

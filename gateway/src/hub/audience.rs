@@ -72,9 +72,10 @@ fn in_thread(thread_id: ThreadId, by: Option<UserId>, event: &ThreadEvent) -> Ve
         | ThreadEvent::MemberAdded { .. }
         | ThreadEvent::MemberRemoved { .. }
         | ThreadEvent::MemberLeft { .. }
-        | ThreadEvent::RoleChanged { .. } => vec![Tale::Members(thread_id)],
+        | ThreadEvent::RoleChanged { .. }
+        | ThreadEvent::PictureChanged { .. } => vec![Tale::Members(thread_id)],
         ThreadEvent::MessageEdited { number, .. }
-        | ThreadEvent::MessageDeleted { number }
+        | ThreadEvent::MessageDeleted { number, .. }
         | ThreadEvent::ReactionAdded { number, .. }
         | ThreadEvent::ReactionRemoved { number, .. } => vec![Tale::Message(thread_id, *number)],
         // Who is blocked is not told.
@@ -93,7 +94,8 @@ fn of_person(user_id: UserId, event: &UserEvent) -> Vec<Tale> {
         | UserEvent::SessionOpened { .. }
         | UserEvent::SessionRevoked { .. }
         | UserEvent::PasswordChanged { .. }
-        | UserEvent::ProfileChanged { .. } => Vec::new(),
+        | UserEvent::ProfileChanged { .. }
+        | UserEvent::PictureChanged { .. } => Vec::new(),
     }
 }
 
@@ -122,6 +124,7 @@ pub(super) fn turn(envelope: &Envelope) -> Option<(ThreadId, Turn)> {
         | ThreadEvent::ReactionRemoved { .. }
         | ThreadEvent::Renamed { .. }
         | ThreadEvent::RoleChanged { .. }
+        | ThreadEvent::PictureChanged { .. }
         | ThreadEvent::PeerBlocked { .. }
         | ThreadEvent::PeerUnblocked { .. } => return None,
     };

@@ -139,7 +139,7 @@ impl Log {
             2 => ThreadEvent::ReactionRemoved { number, emoji: emoji() },
             _ => {
                 thread.deleted.insert(number);
-                ThreadEvent::MessageDeleted { number }
+                ThreadEvent::MessageDeleted { number, attachments: Vec::new() }
             }
         };
         self.in_thread(thread_id, by, event);
@@ -242,7 +242,7 @@ impl Log {
             fact.aggregate == Aggregate::Thread(thread_id) && (after + 1..=upto).contains(&fact.position.sequence)
         });
         between.into_iter().any(
-            |fact| matches!(&fact.event, Event::Thread(ThreadEvent::MessageDeleted { number: of }) if *of == number),
+            |fact| matches!(&fact.event, Event::Thread(ThreadEvent::MessageDeleted { number: of, .. }) if *of == number),
         )
     }
 
@@ -288,7 +288,7 @@ impl Log {
 /// The message that an event changes.
 fn amended(event: &ThreadEvent) -> Option<u32> {
     if let ThreadEvent::MessageEdited { number, .. }
-    | ThreadEvent::MessageDeleted { number }
+    | ThreadEvent::MessageDeleted { number, .. }
     | ThreadEvent::ReactionAdded { number, .. }
     | ThreadEvent::ReactionRemoved { number, .. } = event
     {
@@ -300,5 +300,13 @@ fn amended(event: &ThreadEvent) -> Option<u32> {
 
 fn message(number: u32, opens: Option<UserId>) -> ThreadEvent {
     let key = MessageKey::from_uuid(Uuid::nil());
-    ThreadEvent::MessageSent { number, key, body: Text::new("hi"), reply_to: None, opens, mentions: Vec::new() }
+    ThreadEvent::MessageSent {
+        number,
+        key,
+        body: Text::new("hi"),
+        reply_to: None,
+        opens,
+        mentions: Vec::new(),
+        attachments: Vec::new(),
+    }
 }

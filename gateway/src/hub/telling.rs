@@ -4,7 +4,7 @@
 
 use super::audience::Tale;
 use crate::{
-    frame::{Change, ServerFrame},
+    frame::{Attached, Change, ServerFrame},
     time::Time,
 };
 use events::{
@@ -41,7 +41,7 @@ fn in_thread<'a>(thread_id: ThreadId, by: UserId, envelope: &Envelope, event: &'
     let reaction =
         |number, emoji, removed| ServerFrame::Reaction { thread_id, number, user_id: by, emoji, removed, position };
     match event {
-        ThreadEvent::MessageSent { number, key, body, reply_to, mentions, .. } => ServerFrame::Message {
+        ThreadEvent::MessageSent { number, key, body, reply_to, mentions, attachments, .. } => ServerFrame::Message {
             thread_id,
             number: *number,
             key: *key,
@@ -49,6 +49,7 @@ fn in_thread<'a>(thread_id: ThreadId, by: UserId, envelope: &Envelope, event: &'
             body: body.as_str(),
             reply_to: *reply_to,
             mentions,
+            attachments: attachments.iter().map(Attached::from).collect(),
             sent_at: time,
             position,
         },
@@ -60,7 +61,9 @@ fn in_thread<'a>(thread_id: ThreadId, by: UserId, envelope: &Envelope, event: &'
             edited_at: time,
             position,
         },
-        ThreadEvent::MessageDeleted { number } => ServerFrame::MessageDeleted { thread_id, number: *number, position },
+        ThreadEvent::MessageDeleted { number, .. } => {
+            ServerFrame::MessageDeleted { thread_id, number: *number, position }
+        }
         ThreadEvent::ReactionAdded { number, emoji } => reaction(*number, emoji.as_str(), false),
         ThreadEvent::ReactionRemoved { number, emoji } => reaction(*number, emoji.as_str(), true),
         ThreadEvent::DirectOpened { peer } => thread(Change::DirectCreated { user_id: *peer }),
@@ -73,6 +76,10 @@ fn in_thread<'a>(thread_id: ThreadId, by: UserId, envelope: &Envelope, event: &'
         ThreadEvent::MemberLeft { .. } => thread(Change::MemberLeft { user_id: by }),
         ThreadEvent::RoleChanged { user_id, role, .. } => {
             thread(Change::RoleChanged { user_id: *user_id, role: *role })
+        }
+        ThreadEvent::PictureChanged { picture, .. } => {
+            let picture = picture.as_ref().map(|picture| picture.attachment_id);
+            thread(Change::PictureChanged { picture })
         }
         ThreadEvent::PeerBlocked { peer } => ServerFrame::Block { user_id: *peer, removed: false, time, position },
         ThreadEvent::PeerUnblocked { peer } => ServerFrame::Block { user_id: *peer, removed: true, time, position },
@@ -101,6 +108,7 @@ fn of_person<'a>(envelope: &Envelope, event: &'a UserEvent) -> ServerFrame<'a> {
         | UserEvent::SessionOpened { .. }
         | UserEvent::SessionRevoked { .. }
         | UserEvent::PasswordChanged { .. }
-        | UserEvent::ProfileChanged { .. } => unreachable!("no socket hears of it"),
+        | UserEvent::ProfileChanged { .. }
+        | UserEvent::PictureChanged { .. } => unreachable!("no socket hears of it"),
     }
 }

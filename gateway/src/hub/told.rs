@@ -73,7 +73,7 @@ impl Told {
     /// The message of which no text may be told any more.
     pub(super) fn deletes(&self) -> Option<(ThreadId, Number)> {
         match &self.envelope.event {
-            Event::Thread(ThreadEvent::MessageDeleted { number }) => self.message(*number),
+            Event::Thread(ThreadEvent::MessageDeleted { number, .. }) => self.message(*number),
             Event::Thread(_) | Event::User(_) | Event::Receipts(_) => None,
         }
     }
@@ -85,15 +85,18 @@ impl Told {
         }
     }
 
-    /// The same without the text of its message, and whom that names.
+    /// The same without the text of its message, whom that names, and its files.
     pub(super) fn without_text(&self) -> Self {
         let mut envelope = Envelope::clone(&self.envelope);
-        if let Event::Thread(
-            ThreadEvent::MessageSent { body, mentions, .. } | ThreadEvent::MessageEdited { body, mentions, .. },
-        ) = &mut envelope.event
+        if let Event::Thread(event) = &mut envelope.event
+            && let ThreadEvent::MessageSent { body, mentions, .. } | ThreadEvent::MessageEdited { body, mentions, .. } =
+                event
         {
             *body = Text::ERASED;
             mentions.clear();
+            if let ThreadEvent::MessageSent { attachments, .. } = event {
+                attachments.clear();
+            }
         }
         let piece = |piece: &Piece| Piece { tale: piece.tale, last: OnceLock::new(), before_last: OnceLock::new() };
         Self { envelope: Arc::new(envelope), pieces: self.pieces.iter().map(piece).collect() }
@@ -161,6 +164,7 @@ fn text_in(event: &ThreadEvent) -> Option<&Text> {
         | ThreadEvent::MemberRemoved { .. }
         | ThreadEvent::MemberLeft { .. }
         | ThreadEvent::RoleChanged { .. }
+        | ThreadEvent::PictureChanged { .. }
         | ThreadEvent::PeerBlocked { .. }
         | ThreadEvent::PeerUnblocked { .. } => None,
     }

@@ -113,7 +113,7 @@ pub(super) async fn sign_up(
     }
     let SignedIn { user, tokens, position } = signed_up?;
     let accounts::Named { user_id, username, display_name } = user;
-    let user = User { user_id, username, display_name, about: String::new() };
+    let user = User { user_id, username, display_name, about: String::new(), picture: None };
     Ok((StatusCode::CREATED, At(position), Answer(SignedUp { user, tokens: tokens.into() })))
 }
 

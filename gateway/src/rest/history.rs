@@ -6,6 +6,7 @@ use crate::{
     app::App,
     auth::Caller,
     cursor::Cursor,
+    frame::Attached,
     openapi::{CallerProblem, NotThere, QueryProblem},
     params::{self, InPath, InQuery},
     positions::{After, AsOf},
@@ -14,7 +15,7 @@ use crate::{
     time::Time,
 };
 use axum::{Json as Answer, extract::State, response::IntoResponse};
-use events::{MessageKey, ThreadId, UserId, event::Number};
+use events::{AttachmentId, MessageKey, ThreadId, UserId, event::Number};
 use query::{
     View,
     timeline::{self, Change, Page, Place},
@@ -55,6 +56,7 @@ pub(super) struct Message {
     /// Members written as `@username`.
     #[schema(value_type = Vec<shapes::Id>)]
     mentions: Vec<UserId>,
+    attachments: Vec<Attached<'static>>,
 }
 
 /// What happened to a group after the message of that number.
@@ -75,6 +77,10 @@ pub(super) struct Notice {
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
+    /// What the group looks like since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<shapes::Id>)]
+    picture: Option<AttachmentId>,
     time: Time,
 }
 
@@ -117,6 +123,7 @@ impl From<timeline::Message> for Message {
             deleted_at: message.deleted_at.map(Time),
             reactions: message.reactions,
             mentions: message.mentions,
+            attachments: message.attachments.iter().map(|file| Attached::from(file).into_owned()).collect(),
         }
     }
 }
@@ -124,15 +131,21 @@ impl From<timeline::Message> for Message {
 impl From<timeline::Notice> for Notice {
     fn from(notice: timeline::Notice) -> Self {
         let timeline::Notice { number, by, at, change, sequence: _ } = notice;
-        let (event, user_id, role, title) = match change {
-            Change::Created { title } => ("created", None, None, title),
-            Change::Renamed { title } => ("renamed", None, None, title),
-            Change::MemberAdded { user_id, role: their } => ("member_added", Some(user_id), Some(role(their)), None),
-            Change::MemberRemoved { user_id } => ("member_removed", Some(user_id), None, None),
-            Change::MemberLeft => ("member_left", Some(by), None, None),
-            Change::RoleChanged { user_id, role: their } => ("role_changed", Some(user_id), Some(role(their)), None),
-        };
-        Self { number, event, by, user_id, role, title, time: Time(at) }
+        let told =
+            |event| Self { number, event, by, user_id: None, role: None, title: None, picture: None, time: Time(at) };
+        match change {
+            Change::Created { title } => Self { title, ..told("created") },
+            Change::Renamed { title } => Self { title, ..told("renamed") },
+            Change::MemberAdded { user_id, role: their } => {
+                Self { user_id: Some(user_id), role: Some(role(their)), ..told("member_added") }
+            }
+            Change::MemberRemoved { user_id } => Self { user_id: Some(user_id), ..told("member_removed") },
+            Change::MemberLeft => Self { user_id: Some(by), ..told("member_left") },
+            Change::RoleChanged { user_id, role: their } => {
+                Self { user_id: Some(user_id), role: Some(role(their)), ..told("role_changed") }
+            }
+            Change::PictureChanged { picture } => Self { picture, ..told("picture_changed") },
+        }
     }
 }
 

@@ -33,12 +33,16 @@ pub(super) struct WrittenTo {
     /// Minted by the sender, a UUIDv7: the same key again answers what it answered first.
     #[schema(value_type = shapes::MintedId)]
     key: String,
-    /// 1 to 32,768 bytes after NFC, whatever the characters it was composed of.
-    #[schema(example = "Hello", min_length = 1, max_length = 49152)]
+    /// 1 to 32,768 bytes after NFC, whatever the characters it was composed of; may be empty beside attachments.
+    #[schema(example = "Hello", max_length = 49152)]
     body: String,
     /// The number of a message in the same thread.
     #[serde(default)]
     reply_to: Option<u32>,
+    /// Uploads of the sender's that nothing has used yet, at most 10.
+    #[serde(default)]
+    #[schema(value_type = Vec<shapes::Id>, max_items = 10)]
+    attachments: Vec<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -105,9 +109,9 @@ pub(super) async fn send_to_thread(
 pub(super) async fn send_to_person(
     State(app): State<App>,
     caller: Caller,
-    Json(WrittenTo { to, key, body, reply_to }): Json<WrittenTo>,
+    Json(WrittenTo { to, key, body, reply_to, attachments }): Json<WrittenTo>,
 ) -> Result<Response, Problem> {
-    let request = SendRequest::parse(sending::peer("to", &to)?, &Written { key, body, reply_to })?;
+    let request = SendRequest::parse(sending::peer("to", &to)?, &Written { key, body, reply_to, attachments })?;
     Ok(sent(sending::send(&app, caller.user_id(), request).await?))
 }
 

@@ -2,6 +2,7 @@
 //! What all requests share is the door's.
 
 mod accounts;
+mod attachments;
 mod blocks;
 mod contacts;
 mod history;
@@ -10,6 +11,7 @@ mod messages;
 mod oneself;
 mod operators;
 mod pages;
+mod pictures;
 mod reactions;
 mod receipts;
 mod sessions;
@@ -71,6 +73,10 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(messages::send_to_person))
         .routes(routes!(history::one, messages::edit, messages::delete))
         .routes(routes!(reactions::put, reactions::remove))
+        .routes(routes!(attachments::upload))
+        .routes(routes!(attachments::download))
+        .routes(routes!(pictures::set_mine, pictures::remove_mine))
+        .routes(routes!(pictures::set_groups, pictures::remove_groups))
         .routes(routes!(receipts::advance))
         .routes(routes!(receipts::all))
         .routes(routes!(socket::open))

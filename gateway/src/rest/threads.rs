@@ -14,7 +14,7 @@ use crate::{
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
 use command::{thread::MAX_MEMBERS, threads::NewGroup};
-use events::{ThreadId, UserId, Vector, event::Role, text::Line};
+use events::{AttachmentId, ThreadId, UserId, Vector, event::Role, text::Line};
 use query::{
     Paged, View,
     inbox::{self, Kind, LastMessage},
@@ -75,6 +75,9 @@ pub(super) struct Thread {
     /// Null in direct threads.
     #[schema(required = true)]
     title: Option<String>,
+    /// The attachment that shows what a group looks like.
+    #[schema(required = true, value_type = Option<shapes::Id>)]
+    picture: Option<AttachmentId>,
     /// The other of a direct thread; absent in groups, and once they are gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<User>,
@@ -290,6 +293,7 @@ fn told(thread: inbox::Thread, peer: Option<User>) -> Thread {
         thread_id: thread.thread_id,
         kind: kind(thread.kind),
         title: thread.title,
+        picture: thread.picture,
         peer,
         last_number: thread.last_number,
         last_message: thread.last_message.map(last),

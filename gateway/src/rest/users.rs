@@ -10,7 +10,7 @@ use crate::{
     shapes,
 };
 use axum::{Json as Answer, extract::State, response::IntoResponse};
-use events::{UserId, Vector, name::Username};
+use events::{AttachmentId, UserId, Vector, name::Username};
 use query::{View, directory};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -27,12 +27,15 @@ pub(super) struct User {
     #[schema(example = "Ada Lovelace")]
     pub(super) display_name: String,
     pub(super) about: String,
+    /// The attachment that shows what they look like.
+    #[schema(required = true, value_type = Option<shapes::Id>)]
+    pub(super) picture: Option<AttachmentId>,
 }
 
 impl From<directory::User> for User {
     fn from(user: directory::User) -> Self {
-        let directory::User { user_id, username, display_name, about } = user;
-        Self { user_id, username, display_name, about }
+        let directory::User { user_id, username, display_name, about, picture } = user;
+        Self { user_id, username, display_name, about, picture }
     }
 }
 

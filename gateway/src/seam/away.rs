@@ -5,7 +5,7 @@
 use super::{PATIENCE, Unavailable, unknown};
 use crate::{
     app::App,
-    frame::{Change, ServerFrame},
+    frame::{Attached, Change, ServerFrame},
     hub::{MAX_MISSED, Said, Told},
     time::Time,
 };
@@ -107,7 +107,7 @@ fn frame(missed: &Missed, position: Position) -> axum::extract::ws::Utf8Bytes {
     let time = Time(at);
     let thread = |change| ServerFrame::Thread { thread_id, change, by, time, position };
     let frame = match what {
-        What::Message { number, key, body, reply_to, mentions } => ServerFrame::Message {
+        What::Message { number, key, body, reply_to, mentions, attachments } => ServerFrame::Message {
             thread_id,
             number: *number,
             key: *key,
@@ -115,6 +115,7 @@ fn frame(missed: &Missed, position: Position) -> axum::extract::ws::Utf8Bytes {
             body: body.as_deref(),
             reply_to: *reply_to,
             mentions,
+            attachments: attachments.iter().map(Attached::from).collect(),
             sent_at: time,
             position,
         },
@@ -145,5 +146,6 @@ fn told(by: UserId, change: &timeline::Change) -> Change<'_> {
         timeline::Change::MemberRemoved { user_id } => Change::MemberRemoved { user_id: *user_id },
         timeline::Change::MemberLeft => Change::MemberLeft { user_id: by },
         timeline::Change::RoleChanged { user_id, role } => Change::RoleChanged { user_id: *user_id, role: *role },
+        timeline::Change::PictureChanged { picture } => Change::PictureChanged { picture: *picture },
     }
 }

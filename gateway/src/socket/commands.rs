@@ -130,7 +130,7 @@ async fn answer<A: Serialize>(
 }
 
 async fn carry_out(app: &App, by: UserId, send: &SendFrame) -> Result<SendAnswer, Problem> {
-    let SendFrame { thread_id, to, key, body, reply_to, .. } = send;
+    let SendFrame { thread_id, to, key, body, reply_to, attachments, .. } = send;
     let to = match (thread_id, to) {
         (Some(thread_id), None) => sending::thread("thread_id", thread_id)?,
         (None, Some(peer)) => sending::peer("to", peer)?,
@@ -138,7 +138,8 @@ async fn carry_out(app: &App, by: UserId, send: &SendFrame) -> Result<SendAnswer
             return Err(Problem::new(Kind::Validation, "either thread_id or to is needed"));
         }
     };
-    let written = Written { key: key.clone(), body: body.clone(), reply_to: *reply_to };
+    let attachments = attachments.clone().unwrap_or_default();
+    let written = Written { key: key.clone(), body: body.clone(), reply_to: *reply_to, attachments };
     sending::send(app, by, SendRequest::parse(to, &written)?).await
 }
 

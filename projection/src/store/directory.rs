@@ -1,6 +1,6 @@
 //! Writes `directory`.
 
-use super::{Store, array};
+use super::{Store, array, pictures};
 use crate::directory::{Change, Contact, Directory};
 use events::{
     Text, UserId,
@@ -49,6 +49,7 @@ impl Store for Directory {
         if !self.contacts.is_empty() {
             self.keep_contacts(connection).await?;
         }
+        pictures::write(connection, self.pictures.iter().map(|(id, look)| (id.uuid(), *id, look.as_ref()))).await?;
         if !self.blocks.is_empty() {
             self.keep_blocks(connection).await?;
         }

@@ -6,6 +6,7 @@ pub(crate) mod checkpoint;
 mod copy;
 mod directory;
 mod inbox;
+mod pictures;
 mod timeline;
 
 use crate::projection::Projection;

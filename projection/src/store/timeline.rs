@@ -4,8 +4,8 @@
 
 use super::{Store, array, copy::Rows};
 use crate::{
-    projection::{column, sequence_column},
-    timeline::{Amended, Change, Member, Message, Timeline},
+    projection::{column, sequence_column, size_column},
+    timeline::{Amended, Attached, Change, Member, Message, Timeline},
 };
 use events::{Text, ThreadId, UserId, event::Number};
 use sqlx::PgConnection;
@@ -53,6 +53,16 @@ const SET_DETAILS: &str = "\
         mentions = excluded.mentions \
     WHERE details.deleted_at IS NULL";
 
+const ADD_ATTACHMENTS: &str = "\
+    INSERT INTO attachments (sequence, size, number, place, thread_id, attachment_id, author_id, width, height, \
+                             media_type, name) \
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::integer[], $5::uuid[], $6::uuid[], \
+                         $7::uuid[], $8::integer[], $9::integer[], $10::text[], $11::text[])";
+
+const DROP_ATTACHMENTS: &str = "\
+    DELETE FROM attachments a USING unnest($1::uuid[], $2::integer[]) AS d(thread_id, number) \
+    WHERE a.thread_id = d.thread_id AND a.number = d.number";
+
 const DROP_REACTIONS: &str = "\
     DELETE FROM reactions r USING unnest($1::uuid[], $2::integer[]) AS d(thread_id, number) \
     WHERE r.thread_id = d.thread_id AND r.number = d.number";
@@ -85,6 +95,9 @@ impl Store for Timeline {
             [] => {}
             few if few.len() <= COPY_FROM => add_messages(connection, few).await?,
             many => copy_messages(connection, many).await?,
+        }
+        if !self.attachments.is_empty() {
+            attach(connection, &self.attachments).await?;
         }
         if !self.amended.is_empty() {
             amend(connection, self).await?;
@@ -167,6 +180,25 @@ async fn copy_messages(connection: &mut PgConnection, messages: &[Message]) -> R
     Ok(())
 }
 
+async fn attach(connection: &mut PgConnection, attachments: &[Attached]) -> Result<(), sqlx::Error> {
+    let pixels = |pixels: Option<u32>| pixels.map(|pixels| i32::try_from(pixels).unwrap_or(i32::MAX));
+    sqlx::query(ADD_ATTACHMENTS)
+        .bind(array(attachments, |attached| sequence_column(attached.sequence)))
+        .bind(array(attachments, |attached| size_column(attached.file.size)))
+        .bind(array(attachments, |attached| column(attached.number)))
+        .bind(array(attachments, |attached| i32::try_from(attached.place).unwrap_or(i32::MAX)))
+        .bind(array(attachments, |attached| attached.thread_id.uuid()))
+        .bind(array(attachments, |attached| attached.file.attachment_id.uuid()))
+        .bind(array(attachments, |attached| attached.author_id.uuid()))
+        .bind(array(attachments, |attached| pixels(attached.file.width)))
+        .bind(array(attachments, |attached| pixels(attached.file.height)))
+        .bind(array(attachments, |attached| attached.file.media_type.as_str()))
+        .bind(array(attachments, |attached| attached.file.name.as_str()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 async fn amend(connection: &mut PgConnection, timeline: &Timeline) -> Result<(), sqlx::Error> {
     let rewritten: Vec<_> =
         timeline.amended.iter().filter(|(_, one)| one.body.is_some() || one.deleted_at.is_some()).collect();
@@ -189,11 +221,13 @@ async fn amend(connection: &mut PgConnection, timeline: &Timeline) -> Result<(),
         .await?;
     let deleted: Vec<_> = timeline.amended.iter().filter(|(_, amended)| amended.deleted_at.is_some()).collect();
     if !deleted.is_empty() {
-        sqlx::query(DROP_REACTIONS)
-            .bind(array(&deleted, |((thread_id, _), _)| thread_id.uuid()))
-            .bind(array(&deleted, |((_, number), _)| column(*number)))
-            .execute(connection)
-            .await?;
+        for statement in [DROP_REACTIONS, DROP_ATTACHMENTS] {
+            sqlx::query(statement)
+                .bind(array(&deleted, |((thread_id, _), _)| thread_id.uuid()))
+                .bind(array(&deleted, |((_, number), _)| column(*number)))
+                .execute(&mut *connection)
+                .await?;
+        }
     }
     Ok(())
 }

@@ -49,7 +49,11 @@ impl Scene {
     async fn sends(&mut self, by: UserId, number: Number, mentions: Vec<UserId>) -> Position {
         let key = MessageKey::from_uuid(self.scribe.ids.next());
         let body = Text::new(&format!("message {number}"));
-        self.happens(by, ThreadEvent::MessageSent { number, key, body, reply_to: None, opens: None, mentions }).await
+        self.happens(
+            by,
+            ThreadEvent::MessageSent { number, key, body, reply_to: None, opens: None, mentions, attachments: vec![] },
+        )
+        .await
     }
 
     async fn abreast(&mut self) {
@@ -77,6 +81,7 @@ fn short(entry: &Entry) -> String {
             Change::MemberRemoved { .. } => format!("{} removed", notice.number),
             Change::MemberLeft => format!("{} left", notice.number),
             Change::RoleChanged { role, .. } => format!("{} is {role:?}", notice.number),
+            Change::PictureChanged { picture } => format!("{} looks like {picture:?}", notice.number),
         },
     }
 }
@@ -192,7 +197,7 @@ async fn what_became_of_a_message_is_shown_and_a_deleted_text_is_nowhere() {
     let found = scene.views.find_key(thread_id, anna, message.key).await.unwrap().value.unwrap();
     assert_eq!((found.number, found.body), (1, None));
 
-    scene.happens(ben, ThreadEvent::MessageDeleted { number: 1 }).await;
+    scene.happens(ben, ThreadEvent::MessageDeleted { number: 1, attachments: Vec::new() }).await;
     scene.abreast().await;
     let message = scene.views.message(ben, thread_id, 1).await.unwrap().value.unwrap();
     assert_eq!((message.body, message.deleted_at), (None, Some(millis(scene.scribe.at()))));
@@ -326,7 +331,15 @@ async fn wal_of_a_message(members: usize) -> i64 {
     for numbers in [1..=MESSAGES, MESSAGES + 1..=2 * MESSAGES] {
         for number in numbers {
             let (key, body) = (MessageKey::from_uuid(scribe.ids.next()), Text::new("as long as a message is"));
-            let sent = ThreadEvent::MessageSent { number, key, body, reply_to: None, opens: None, mentions: vec![] };
+            let sent = ThreadEvent::MessageSent {
+                number,
+                key,
+                body,
+                reply_to: None,
+                opens: None,
+                mentions: vec![],
+                attachments: vec![],
+            };
             scribe.write(thread, Some(anna), sent).await;
         }
         let before: i64 = sqlx::query(lsn).fetch_one(&mut connection).await.unwrap().get(0);

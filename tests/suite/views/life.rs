@@ -4,10 +4,11 @@
 use super::Scribe;
 use command::{
     decider::{Decider, Fact},
+    picture::Picture,
     thread::{Amend, Change, Command, Content, Send, Shown, ShownMessage, Thread},
 };
 use events::{
-    Aggregate, Emoji, MessageKey, Text, ThreadEvent, ThreadId, UserEvent, UserId,
+    Aggregate, Attachment, AttachmentId, Emoji, MessageKey, Text, ThreadEvent, ThreadId, UserEvent, UserId,
     clock::millis,
     event::{Number, Role},
 };
@@ -39,7 +40,7 @@ impl Scribe {
         if let ThreadEvent::MessageSent { .. } = &event {
             group.messages.push((by, false));
         }
-        if let ThreadEvent::MessageDeleted { number } = &event {
+        if let ThreadEvent::MessageDeleted { number, .. } = &event {
             group.messages[*number as usize - 1].1 = true;
         }
         group.sequence = self.write(Aggregate::Thread(group.thread_id), Some(by), event.clone()).await.sequence;
@@ -68,6 +69,11 @@ pub async fn of_a_group(scribe: &mut Scribe, seed: u64, deeds: u32) {
                 let Some(amend) = amend(&mut chance, &group, by, other, deed) else { continue };
                 Command::Amend(amend)
             }
+            11 if deed.is_multiple_of(2) => {
+                let file = file(scribe);
+                let picture = Picture { attachment_id: file.attachment_id, found: Some(file) };
+                Command::SetPicture { by, picture: (chance.below(3) > 0).then_some(picture) }
+            }
             11 => Command::Rename { by, title: Text::new(&format!("title {deed}")) },
             12..14 => Command::PutMember { by, user_id: other, role: None },
             14 => {
@@ -93,9 +99,26 @@ pub async fn of_a_group(scribe: &mut Scribe, seed: u64, deeds: u32) {
 
 fn send(scribe: &Scribe, by: UserId, mentioned: UserId, deed: u32) -> Send {
     let (key, body) = (MessageKey::from_uuid(scribe.ids.next()), format!("message {deed}"));
-    let content = Content::of(key, &body, None);
+    let content = Content::of(key, &body, None, []);
+    let attachments = Some(if deed.is_multiple_of(4) { vec![file(scribe), file(scribe)] } else { Vec::new() });
     let mentions = if deed.is_multiple_of(3) { vec![mentioned] } else { Vec::new() };
-    Send { by, key, body: Text::new(&body), content, reply_to: None, opens: None, mentions, absent_as_of: None }
+    Send {
+        by,
+        key,
+        body: Text::new(&body),
+        content,
+        reply_to: None,
+        opens: None,
+        mentions,
+        attachments,
+        absent_as_of: None,
+    }
+}
+
+fn file(scribe: &Scribe) -> Attachment {
+    let (name, media_type) = (Text::new("file"), "image/png".parse().unwrap());
+    let attachment_id = AttachmentId::from_uuid(scribe.ids.next());
+    Attachment { attachment_id, name, media_type, size: 7, width: Some(1), height: None }
 }
 
 fn amend(chance: &mut Chance, group: &Group, by: UserId, mentioned: UserId, deed: u32) -> Option<Amend> {
@@ -110,13 +133,15 @@ fn amend(chance: &mut Chance, group: &Group, by: UserId, mentioned: UserId, deed
     };
     // That it was there is as good a claim as any: the projection must stand both.
     let reacted = if matches!(change, Change::Unreact(_)) { vec![emoji] } else { Vec::new() };
-    let message = ShownMessage { author, body: Some("something".to_owned()), deleted, reacted };
+    let message =
+        ShownMessage { author, body: Some("something".to_owned()), deleted, reacted, attachments: Vec::new() };
     let shown = Some(Shown { as_of: u64::MAX, message: Some(message) });
     Some(Amend { by, number: Number::try_from(index).unwrap() + 1, change, shown })
 }
 
 async fn of_people(scribe: &mut Scribe, chance: &mut Chance, by: UserId, other: UserId, thread_id: ThreadId) {
-    let user = match chance.below(6) {
+    let user = match chance.below(7) {
+        6 => UserEvent::PictureChanged { picture: (chance.below(3) > 0).then(|| file(scribe)), replaces: None },
         0 => UserEvent::ContactSaved { user_id: other, alias: Some(Text::new("alias")) },
         1 => UserEvent::ContactSaved { user_id: other, alias: None },
         2 => UserEvent::ContactRemoved { user_id: other },

@@ -5,7 +5,7 @@
 mod heads;
 mod members;
 
-use super::{Store, array};
+use super::{Store, array, pictures};
 use crate::{
     inbox::{Inbox, Mentions},
     projection::column,
@@ -36,6 +36,8 @@ impl Store for Inbox {
         if !self.mentions.is_empty() {
             mention(connection, self).await?;
         }
+        let looks = self.pictures.iter().map(|(thread_id, (by, look))| (thread_id.uuid(), *by, look.as_ref()));
+        pictures::write(connection, looks).await?;
         if !self.settings.is_empty() {
             set(connection, self).await?;
         }

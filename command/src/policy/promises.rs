@@ -1,17 +1,13 @@
-//! What must follow, whoever began it and was cut off: every claim of a username
-//! comes to the facts that it promises. A policy keeps how far it has come in a
-//! bucket, by compare-and-set; its commands are idempotent, so that any number
-//! of nodes may run it.
+//! Every claim of a username comes to the facts that it promises.
 
+use super::progress::Progress;
 use crate::accounts::{AccountError, Accounts};
 use events::{
     EventLog, Partition,
-    log::{Bucket, BucketError, Claim, Entry},
+    log::{BucketError, Entry},
 };
-use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, time::Duration};
 use tokio::time::sleep;
-use uuid::Uuid;
 
 /// Records after which the progress is kept, at the latest.
 const STRETCH: usize = 256;
@@ -20,15 +16,7 @@ const STRETCH: usize = 256;
 pub struct Promises {
     log: EventLog,
     accounts: Accounts,
-    positions: Bucket,
-}
-
-/// Up to what revision the records of a bucket were seen to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Reached {
-    /// Of the log: in another one the revisions mean something else.
-    epoch: Uuid,
-    revision: u64,
+    progress: Progress,
 }
 
 impl Promises {
@@ -37,8 +25,8 @@ impl Promises {
     /// # Errors
     /// When NATS does not answer.
     pub async fn open(log: EventLog, accounts: Accounts) -> Result<Self, BucketError> {
-        let positions = log.bucket("POLICIES").await?;
-        Ok(Self { log, accounts, positions })
+        let progress = Progress::open(log.clone()).await?;
+        Ok(Self { log, accounts, progress })
     }
 
     /// Sees to every claim once it is a pause old: by then whoever made it has done so, or never will.
@@ -62,9 +50,8 @@ impl Promises {
 
     /// Sees to the claims of a partition up to a revision.
     async fn sweep(&self, partition: Partition, until: u64) -> Result<(), AccountError> {
-        let key = format!("claims.{partition}");
-        let mut kept = self.positions.get(&key).await?;
-        let mut reached = kept.as_ref().map_or(0, |entry| self.revision(entry));
+        let mut kept = self.progress.find(format!("claims.{partition}")).await?;
+        let mut reached = kept.reached;
         while reached < until {
             for _ in 0..STRETCH {
                 match self.accounts.claims().of(partition).next(reached).await? {
@@ -78,11 +65,10 @@ impl Promises {
                     }
                 }
             }
-            match self.keep(&key, reached, kept).await {
-                Ok(entry) => kept = Some(entry),
+            match self.progress.keep(&mut kept, reached).await {
                 // Another node was faster.
                 Err(BucketError::Conflict) => return Ok(()),
-                Err(error) => return Err(error.into()),
+                kept => kept?,
             }
         }
         Ok(())
@@ -98,23 +84,5 @@ impl Promises {
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn keep(&self, key: &str, revision: u64, kept: Option<Entry>) -> Result<Entry, BucketError> {
-        let reached = Reached { epoch: self.log.epoch(), revision };
-        let value = bytes::Bytes::from(serde_json::to_vec(&reached).expect("a position is plain data"));
-        let revision = match kept {
-            Some(entry) => self.positions.update(key, value.clone(), entry.revision).await?,
-            None => match self.positions.create(key, value.clone()).await? {
-                Claim::Ours(revision) => revision,
-                Claim::Theirs(_) => return Err(BucketError::Conflict),
-            },
-        };
-        Ok(Entry { value, revision })
-    }
-
-    fn revision(&self, entry: &Entry) -> u64 {
-        let reached = serde_json::from_slice::<Reached>(&entry.value).ok();
-        reached.filter(|reached| reached.epoch == self.log.epoch()).map_or(0, |reached| reached.revision)
     }
 }
