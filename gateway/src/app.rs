@@ -15,6 +15,9 @@ pub const DEAF_AFTER: Duration = Duration::from_secs(5);
 const UPLOADS: usize = 128;
 const UPLOADS_EACH: usize = 4;
 
+/// Exports at once, for all.
+const EXPORTS: usize = 16;
+
 /// What an operator may set at the edge.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -45,6 +48,7 @@ pub struct App {
     pub(crate) progress: Progress,
     pub(crate) limits: Arc<Limits>,
     pub(crate) uploads: Places,
+    pub(crate) exports: Places,
 }
 
 impl App {
@@ -72,6 +76,7 @@ impl App {
             sockets: TaskTracker::new(),
             progress: Progress::default(),
             uploads: Places::new(UPLOADS, UPLOADS_EACH),
+            exports: Places::new(EXPORTS, 1),
         }
     }
 

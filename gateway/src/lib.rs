@@ -32,6 +32,7 @@ mod trace;
 mod waiting;
 
 mod frame;
+pub mod held;
 pub mod hub;
 mod session;
 mod socket;

@@ -8,6 +8,7 @@ pub mod directory;
 mod error;
 pub mod files;
 pub mod freshness;
+pub mod held;
 pub mod inbox;
 mod measures;
 pub mod missed;

@@ -72,6 +72,16 @@ pub struct Place {
     pub sequence: u64,
 }
 
+impl Entry {
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Message(message) => Place { number: message.number, sequence: 0 },
+            Self::Notice(notice) => Place { number: notice.number, sequence: notice.sequence },
+        }
+    }
+}
+
 /// Which part of a thread's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
@@ -263,26 +273,32 @@ fn entry(row: &PgRow) -> Result<Option<Entry>, Error> {
         let change = change(kind, row)?;
         return Ok(Some(Entry::Notice(Notice { number, sequence, by, at, change })));
     }
+    Ok(message(row)?.map(Entry::Message))
+}
+
+/// The message of a row with all that one has.
+pub(crate) fn message(row: &PgRow) -> Result<Option<Message>, Error> {
+    let Some(number) = row.try_get::<Option<i32>, _>("number")? else { return Ok(None) };
     let emojis: Vec<String> = row.try_get("emojis")?;
     let reacting: Vec<Uuid> = row.try_get("reacting")?;
     let mut reactions: BTreeMap<String, Vec<UserId>> = BTreeMap::new();
     for (emoji, user_id) in emojis.into_iter().zip(reacting) {
         reactions.entry(emoji).or_default().push(UserId::from_uuid(user_id));
     }
-    Ok(Some(Entry::Message(Message {
-        number,
-        sequence,
+    Ok(Some(Message {
+        number: number_of(number)?,
+        sequence: answer::sequence(row.try_get("sequence")?)?,
         key: MessageKey::from_uuid(row.try_get::<Uuid, _>("key")?),
-        sender_id: by,
+        sender_id: user(row, "sender_id")?,
         body: row.try_get("body")?,
         reply_to: row.try_get::<Option<i32>, _>("reply_to")?.map(number_of).transpose()?,
-        sent_at: at,
+        sent_at: row.try_get("sent_at")?,
         edited_at: row.try_get("edited_at")?,
         deleted_at: row.try_get("deleted_at")?,
         mentions: mentions(row)?,
         attachments: files::attachments(row)?,
         reactions,
-    })))
+    }))
 }
 
 /// The notice of a row with `kind`, `user_id` and `detail`.
@@ -330,6 +346,6 @@ fn sent(row: &PgRow) -> Result<Option<Sent>, Error> {
 }
 
 /// No number is as high as a client may claim one to be.
-fn saturating(number: Number) -> i32 {
+pub(crate) fn saturating(number: Number) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

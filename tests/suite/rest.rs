@@ -3,6 +3,7 @@
 mod amendments;
 mod attachments;
 mod contacts;
+mod export;
 mod groups;
 mod kept;
 mod limits;
@@ -58,7 +59,10 @@ async fn a_person_signs_up_is_found_and_logs_out() {
     let signed_up = post(&herald.url, "/v1/signup", sign_up.to_string()).await;
     assert_eq!(signed_up.status, StatusCode::CREATED, "{signed_up:?}");
     assert_eq!(signed_up.header("cache-control"), "no-store");
-    assert_eq!(fields(&signed_up.body["user"]), BTreeSet::from(["user_id", "username", "display_name", "about"]));
+    assert_eq!(
+        fields(&signed_up.body["user"]),
+        BTreeSet::from(["user_id", "username", "display_name", "about", "picture"])
+    );
     let tokens = ["user_id", "session_id", "access_token", "token_type", "expires_in", "refresh_token"];
     assert_eq!(fields(&signed_up.body["tokens"]), BTreeSet::from(tokens));
     assert_eq!(signed_up.body["user"]["username"], "ada_lovelace");

@@ -186,7 +186,7 @@ pub(super) async fn page(
     let mut entries = answer.value.ok_or_else(Problem::not_found)?;
     let more = entries.len() > usize::from(limit);
     entries.truncate(limit.into());
-    let last = entries.last().filter(|_| more).map(place);
+    let last = entries.last().filter(|_| more).map(timeline::Entry::place);
     let next = last.map(|last| Cursor::after(page, last).to_string());
     let entries = entries.into_iter().map(Entry::from).collect();
     Ok((AsOf(answer.as_of), Answer(History { entries, next })))
@@ -215,14 +215,6 @@ pub(super) async fn one(
     let answer = after.ask(&app, View::Timeline, question).await?;
     let message = answer.value.ok_or_else(Problem::not_found)?;
     Ok((AsOf(answer.as_of), Answer(Entry::Message(message.into()))))
-}
-
-/// Where an entry stands.
-fn place(entry: &timeline::Entry) -> Place {
-    match entry {
-        timeline::Entry::Message(message) => Place { number: message.number, sequence: 0 },
-        timeline::Entry::Notice(notice) => Place { number: notice.number, sequence: notice.sequence },
-    }
 }
 
 fn parse_page(page: &HistoryPage) -> Result<Page, Problem> {

@@ -5,6 +5,7 @@ mod accounts;
 mod attachments;
 mod blocks;
 mod contacts;
+mod export;
 mod history;
 mod members;
 mod messages;
@@ -58,6 +59,7 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(sessions::end))
         .routes(routes!(oneself::get, oneself::change))
         .routes(routes!(oneself::change_password))
+        .routes(routes!(export::export))
         .routes(routes!(users::by_username))
         .routes(routes!(users::by_id))
         .routes(routes!(contacts::list))

@@ -11,7 +11,7 @@ use crate::{
     time::Time,
 };
 use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
-use command::accounts::Device;
+use command::accounts::{Device, Identity};
 use events::SessionId;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,6 +38,15 @@ pub(super) struct Sessions {
     sessions: Vec<Session>,
 }
 
+impl Session {
+    /// A device, as whoever asks from theirs is told of it.
+    pub(super) fn new(device: Device, asking: &Identity) -> Self {
+        let Device { session_id, device, created_at, last_used_at } = device;
+        let current = session_id == asking.session_id;
+        Self { session_id, device, created_at: Time(created_at), last_used_at: Time(last_used_at), current }
+    }
+}
+
 /// Lists the caller's sessions.
 #[utoipa::path(get, path = "/v1/sessions", tag = "accounts", operation_id = "list_sessions", security(("bearer" = [])),
     params(After),
@@ -49,14 +58,7 @@ pub(super) struct Sessions {
 pub(super) async fn list(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
     let heard = app.hub.vector();
     let (position, devices) = app.accounts.sessions(caller.user_id()).await?;
-    let session = |Device { session_id, device, created_at, last_used_at }| Session {
-        current: session_id == caller.0.session_id,
-        session_id,
-        device,
-        created_at: Time(created_at),
-        last_used_at: Time(last_used_at),
-    };
-    let sessions = devices.into_iter().map(session).collect();
+    let sessions = devices.into_iter().map(|device| Session::new(device, &caller.0)).collect();
     Ok((after.seen_in_the_log(heard, position), Answer(Sessions { sessions })))
 }
 

@@ -272,7 +272,7 @@ async fn shown(
     Ok((AsOf(as_of), Answer(thread)))
 }
 
-async fn with_peers(
+pub(super) async fn with_peers(
     app: &App,
     after: &After,
     as_of: Vector,

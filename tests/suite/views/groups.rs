@@ -86,13 +86,6 @@ fn short(entry: &Entry) -> String {
     }
 }
 
-fn place(entry: &Entry) -> Place {
-    match entry {
-        Entry::Message(message) => Place { number: message.number, sequence: 0 },
-        Entry::Notice(notice) => Place { number: notice.number, sequence: notice.sequence },
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn history_shows_notices_between_messages_in_pages_of_any_size() {
     let mut scene = Scene::open().await;
@@ -115,7 +108,7 @@ async fn history_shows_notices_between_messages_in_pages_of_any_size() {
         while let Some(last) = {
             let entries = scene.history(anna, page, page_size).await.unwrap();
             forth.extend(entries.iter().map(short));
-            entries.last().map(place)
+            entries.last().map(Entry::place)
         } {
             page = Page::After(last);
         }
@@ -124,7 +117,7 @@ async fn history_shows_notices_between_messages_in_pages_of_any_size() {
         while let Some(last) = {
             let entries = scene.history(anna, page, page_size).await.unwrap();
             back.extend(entries.iter().map(short));
-            entries.last().map(place)
+            entries.last().map(Entry::place)
         } {
             page = Page::Before(last);
         }

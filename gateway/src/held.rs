@@ -1,0 +1,71 @@
+//! Where data about people lies, and what tells it to them. A test holds the list
+//! against the tables, buckets and folders that there really are.
+
+/// What the lines of an export are, by what they say they are.
+pub(crate) const LINES: [(&str, &str); 12] = [
+    ("export", "whose export this is, and when it was made; the first line"),
+    ("user", "what the person is called, how they look, and what others may"),
+    ("session", "a device that is logged in"),
+    ("upload", "a file that the person uploaded and nothing uses; `GET /v1/attachments/{id}` has its bytes"),
+    ("contact", "somebody whom the person keeps, under a name of the person's"),
+    ("block", "somebody from whom the person wants nothing"),
+    ("thread", "a thread that the person is in, as the inbox shows it"),
+    ("membership", "the person in a thread, now or formerly: how far they have got and read, and how they keep it"),
+    (
+        "message",
+        "a message, with its files: all that the person sees in threads they are in, their own in those they have left",
+    ),
+    ("notice", "what happened to a group that the person is in"),
+    ("deed", "what the person did in a thread beside writing: edits, reactions, titles, members, blocks"),
+    ("end", "the last line: nothing is missing before it"),
+];
+
+/// What becomes of a place's data in an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Told in those lines.
+    Told(&'static str),
+    /// Not told, because of that.
+    Untold(&'static str),
+}
+
+/// Every place where data lies: tables as `view.table`, buckets and streams by their kind, and the store of files.
+pub const PLACES: [(&str, Held); 37] = [
+    ("directory.users", Held::Told("user")),
+    ("directory.pictures", Held::Told("user")),
+    ("directory.contacts", Held::Told("contact")),
+    ("directory.blocks", Held::Told("block")),
+    ("timeline.messages", Held::Told("message")),
+    ("timeline.details", Held::Told("message")),
+    ("timeline.attachments", Held::Told("message")),
+    ("timeline.reactions", Held::Told("deed")),
+    ("timeline.changes", Held::Told("deed")),
+    ("timeline.members", Held::Told("membership")),
+    ("inbox.heads", Held::Told("thread")),
+    ("inbox.pictures", Held::Told("thread")),
+    ("inbox.memberships", Held::Told("membership")),
+    ("inbox.settings", Held::Told("membership")),
+    ("inbox.mentions", Held::Told("message")),
+    ("directory.checkpoint", Held::Untold("how far the view has come")),
+    ("timeline.checkpoint", Held::Untold("how far the view has come")),
+    ("inbox.checkpoint", Held::Untold("how far the view has come")),
+    ("directory.generation", Held::Untold("which build of the view it is")),
+    ("timeline.generation", Held::Untold("which build of the view it is")),
+    ("inbox.generation", Held::Untold("which build of the view it is")),
+    ("directory._sqlx_migrations", Held::Untold("which migrations were applied")),
+    ("timeline._sqlx_migrations", Held::Untold("which migrations were applied")),
+    ("inbox._sqlx_migrations", Held::Untold("which migrations were applied")),
+    ("files", Held::Told("upload")),
+    ("EVENTS", Held::Untold("the facts of which all lines are made")),
+    ("UPLOADS", Held::Told("upload")),
+    ("SESSIONS", Held::Told("session")),
+    ("CREDENTIALS", Held::Untold("the name stands in `user`; a password's hash is nobody's to read")),
+    ("KEYS", Held::Untold("the secret that the person's texts are sealed with")),
+    ("SNAPSHOTS", Held::Untold("what commands know of people and threads, made of the facts and thrown away at will")),
+    ("SIGNING", Held::Untold("the deployment's own secrets")),
+    ("POLICIES", Held::Untold("how far policies have come")),
+    ("LOG", Held::Untold("what the log is")),
+    ("process memory", Held::Untold("caches of the above, and what limits have counted for a day")),
+    ("process logs", Held::Untold("ids of requests and failures; no texts, names or addresses")),
+    ("metrics", Held::Untold("counts, of nobody in particular")),
+];
