@@ -1,7 +1,7 @@
 //! How often somebody may do something, on this node: bursts that fill up again
 //! (GCRA). Memory is bounded: whoever was not seen for long is forgotten first.
 
-use crate::{address::Client, problem::Problem};
+use crate::{address::Client, problem::Problem, session::Flood};
 use events::{UserId, name::Username};
 use governor::{
     Quota, RateLimiter,
@@ -33,6 +33,11 @@ const LOG_INS: Rate = (5, Duration::from_mins(5));
 const SENDS: Rate = (60, Duration::from_millis(50));
 const LOOK_UPS: Rate = (100, Duration::from_secs(1));
 const SYNCS: Rate = (60, Duration::from_millis(500));
+const RECEIPTS: Rate = (300, Duration::from_millis(10));
+/// Frames of whatever kind over one socket.
+const FRAMES: Rate = (600, Duration::from_millis(5));
+/// Who asks over a socket for that many times what is done for them is cut off.
+const FLOOD: u32 = 3;
 
 /// The limits of a node; none where the operator turned them off.
 pub(crate) struct Limits(Option<Box<Inner>>);
@@ -44,6 +49,7 @@ struct Inner {
     sends: Limit<UserId>,
     look_ups: Limit<UserId>,
     syncs: Limit<UserId>,
+    receipts: Limit<UserId>,
 }
 
 /// Whose password is tried: a digest, as names may be of any length, and nobody's.
@@ -68,6 +74,7 @@ impl Limits {
                 sends: Limit::new(SENDS),
                 look_ups: Limit::new(LOOK_UPS),
                 syncs: Limit::new(SYNCS),
+                receipts: Limit::new(RECEIPTS),
             })
         }))
     }
@@ -109,6 +116,18 @@ impl Limits {
     /// 429 where somebody polls too often.
     pub(crate) fn sync(&self, by: UserId) -> Result<(), Problem> {
         self.0.as_deref().map_or(Ok(()), |limits| limits.syncs.take(&by))
+    }
+
+    /// # Errors
+    /// 429 where somebody says too often how far they have read.
+    pub(crate) fn receipt(&self, by: UserId) -> Result<(), Problem> {
+        self.0.as_deref().map_or(Ok(()), |limits| limits.receipts.take(&by))
+    }
+
+    /// What is a flood over one socket.
+    pub(crate) fn flood(&self) -> Option<Flood> {
+        let (sends, one) = SENDS;
+        self.0.as_ref().map(|_| Flood::beyond((sends * FLOOD, one / FLOOD), FRAMES))
     }
 }
 
