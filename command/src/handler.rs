@@ -150,6 +150,11 @@ impl<A: Aggregate> Handler<A> {
         Ok(see(&slot.as_ref().expect("filled above").state))
     }
 
+    /// Something happened that nobody may be told a former state of: what is older than that is loaded anew.
+    pub(crate) fn outdated(&self, id: Id, sequence: u64) {
+        self.cache.drop_before(id, sequence);
+    }
+
     async fn append(
         &self,
         id: Id,
