@@ -5,6 +5,7 @@ mod contacts;
 mod groups;
 mod kept;
 mod limits;
+mod written;
 
 use crate::{
     harness::{Deployment, Herald},
