@@ -152,8 +152,8 @@ async fn redeployed_200_times() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
-async fn a_slow_reader_of_a_gigabyte() {
-    read_slowly(&Story::new("long: slow"), 32_768).await;
+async fn a_slow_reader_of_a_quarter_gigabyte() {
+    read_slowly(&Story::new("long: slow"), 8_192).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

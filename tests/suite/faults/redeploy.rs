@@ -14,7 +14,7 @@ use crate::{
     device::Device,
     people::{Person, key},
 };
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -52,7 +52,14 @@ impl Rotation {
 }
 
 /// Somebody who writes over REST: each request to the next herald of the rotation.
-async fn write(person: Person, pair: usize, path: String, ledger: Ledger, rotation: Rotation, stop: CancellationToken) {
+async fn write(
+    mut person: Person,
+    pair: usize,
+    path: String,
+    ledger: Ledger,
+    rotation: Rotation,
+    stop: CancellationToken,
+) {
     let mut turn = 0;
     while !stop.is_cancelled() {
         let (key, body) = (key(), format!("{turn} by REST"));
@@ -60,6 +67,10 @@ async fn write(person: Person, pair: usize, path: String, ledger: Ledger, rotati
             turn += 1;
             let request = person.at(rotation.next(turn)).request(Method::POST, &path);
             let answer = answer(request.json(&json!({ "key": key, "body": body }))).await;
+            if answer.as_ref().is_some_and(|answer| answer.status == StatusCode::UNAUTHORIZED) {
+                refresh(&mut person, rotation.next(turn)).await;
+                continue;
+            }
             if let Some(answer) = &answer {
                 assert!(!answer.status.is_server_error(), "{} was taken, and: {}", path, answer.body);
             }
@@ -69,6 +80,15 @@ async fn write(person: Person, pair: usize, path: String, ledger: Ledger, rotati
                 break;
             }
         }
+    }
+}
+
+/// An access token lasts five minutes.
+async fn refresh(person: &mut Person, url: &str) {
+    let body = json!({ "refresh_token": person.refresh_token });
+    let tokens = answer(person.at(url).request(Method::POST, "/v1/token").json(&body)).await;
+    if let Some(tokens) = tokens.filter(|tokens| tokens.status == StatusCode::OK) {
+        *person = person.with_tokens(url, &tokens.body);
     }
 }
 
@@ -104,7 +124,7 @@ pub(super) async fn redeployed(story: &Story, rounds: usize) {
     let mut rig = Rig::start(story, 1, 2).await;
     let (urls, stop) = (rig.urls(), CancellationToken::new());
     let rotation = Rotation::of(&urls);
-    let load = Load::of(&urls, PAIRS).await;
+    let mut load = Load::of(&urls, PAIRS).await;
     let (mut watchers, mut writers, mut talkers) = (Vec::new(), JoinSet::new(), JoinSet::new());
     for (index, pair) in load.pairs.iter().enumerate() {
         watchers.push(Watcher::of(&pair.people[1], &urls, &pair.thread_id).await);
@@ -129,6 +149,9 @@ pub(super) async fn redeployed(story: &Story, rounds: usize) {
     stop.cancel();
     writers.join_all().await;
     let closed = talkers.join_all().await;
+    for person in load.pairs.iter_mut().flat_map(|pair| &mut pair.people) {
+        *person = person.log_in(&urls[0]).await;
+    }
     let counts = check::threads(&rig, &load, watchers).await;
     story.announce(format!("{rounds} redeploys: {counts:?}, devices were sent away {closed:?} (code: times)"));
     // Nobody who was connected to a herald that went was simply cut off, or had another reason given.
