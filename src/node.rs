@@ -156,7 +156,7 @@ impl Node {
         for view in query::View::ALL {
             self.tasks.spawn(follow(log.clone(), view, views.clone(), freshness.clone(), self.stop.clone()));
         }
-        let hub = Hub::start(log.clone(), accounts.clone(), views.clone(), self.stop.clone());
+        let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), views.clone(), self.stop.clone());
         let Settings { roles, allowed_origins, rate_limits, trusted_proxies, .. } = settings;
         if roles.contains(&Role::Command) {
             let promises = Promises::open(log.clone(), accounts.clone()).await?;

@@ -102,6 +102,8 @@ impl<A: Aggregate> Handler<A> {
                     }
                     Err(AppendError::Conflict) => {
                         self.measures.conflict();
+                        // Before it catches up: what comes between that and the next append makes that one futile.
+                        pause(attempt, self.ids.next().as_u128()).await;
                         self.catch_up(id, &cell, &mut slot).await?;
                     }
                     Err(AppendError::OutcomeUnknown(source)) => {
@@ -116,10 +118,8 @@ impl<A: Aggregate> Handler<A> {
                         return Ok(Handled { position: self.position(id, known), at: None, seen: see(&known.state) });
                     }
                     self.catch_up(id, &cell, &mut slot).await?;
-                    continue;
                 }
             }
-            pause(attempt, self.ids.next().as_u128()).await;
         }
         Err(HandleError::Conflict)
     }
@@ -148,6 +148,11 @@ impl<A: Aggregate> Handler<A> {
         let slot = self.cache.lock(&cell).await;
         let slot = self.fill(id, &cell, slot).await?;
         Ok(see(&slot.as_ref().expect("filled above").state))
+    }
+
+    /// Something happened that nobody may be told a former state of: what is older than that is loaded anew.
+    pub(crate) fn outdated(&self, id: Id, sequence: u64) {
+        self.cache.drop_before(id, sequence);
     }
 
     async fn append(

@@ -1,7 +1,7 @@
 //! How often somebody may do something, on this node: bursts that fill up again
 //! (GCRA). Memory is bounded: whoever was not seen for long is forgotten first.
 
-use crate::{address::Client, problem::Problem};
+use crate::{address::Client, problem::Problem, session::Flood};
 use events::{UserId, name::Username};
 use governor::{
     Quota, RateLimiter,
@@ -36,6 +36,11 @@ const LOOK_UPS: Rate = (100, Duration::from_secs(1));
 const UPLOADS: Rate = (200, Duration::from_secs(108));
 const UPLOADED_MEBIBYTES: Rate = (1_024, Duration::from_secs(28));
 const SYNCS: Rate = (60, Duration::from_millis(500));
+const RECEIPTS: Rate = (300, Duration::from_millis(10));
+/// Frames of whatever kind over one socket.
+const FRAMES: Rate = (600, Duration::from_millis(5));
+/// Who asks over a socket for that many times what is done for them is cut off.
+const FLOOD: u32 = 3;
 
 /// The limits of a node; none where the operator turned them off.
 pub(crate) struct Limits(Option<Box<Inner>>);
@@ -49,6 +54,7 @@ struct Inner {
     syncs: Limit<UserId>,
     uploads: Limit<UserId>,
     uploaded_mebibytes: Limit<UserId>,
+    receipts: Limit<UserId>,
 }
 
 /// Whose password is tried: a digest, as names may be of any length, and nobody's.
@@ -75,6 +81,7 @@ impl Limits {
                 syncs: Limit::new(SYNCS),
                 uploads: Limit::new(UPLOADS),
                 uploaded_mebibytes: Limit::new(UPLOADED_MEBIBYTES),
+                receipts: Limit::new(RECEIPTS),
             })
         }))
     }
@@ -129,6 +136,18 @@ impl Limits {
     pub(crate) fn upload_mebibytes(&self, by: UserId, count: u32) -> Result<(), Problem> {
         let Some(limits) = self.0.as_deref() else { return Ok(()) };
         (0..count).try_for_each(|_| limits.uploaded_mebibytes.take(&by))
+    }
+
+    /// # Errors
+    /// 429 where somebody says too often how far they have read.
+    pub(crate) fn receipt(&self, by: UserId) -> Result<(), Problem> {
+        self.0.as_deref().map_or(Ok(()), |limits| limits.receipts.take(&by))
+    }
+
+    /// What is a flood over one socket.
+    pub(crate) fn flood(&self) -> Option<Flood> {
+        let (sends, one) = SENDS;
+        self.0.as_ref().map(|_| Flood::beyond((sends * FLOOD, one / FLOOD), FRAMES))
     }
 }
 

@@ -62,17 +62,19 @@ async fn what_succeeds_does_not_count_and_forgives_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sends_look_ups_and_sign_ups_have_their_rates() {
+async fn sends_receipts_look_ups_and_sign_ups_have_their_rates() {
     let limits = Limits::new(true);
     let [ada, bob] = [1, 2].map(|number| UserId::from_uuid(Uuid::from_u128(number)));
     let burst = |limit: &dyn Fn() -> Result<(), Problem>| (0..1_000).take_while(|_| limit().is_ok()).count();
     assert_eq!(burst(&|| limits.send(ada)), 60);
     assert_eq!(limits.send(bob), Ok(()));
     assert_eq!(burst(&|| limits.look_up(ada)), 100);
+    assert_eq!(burst(&|| limits.receipt(ada)), 300);
     assert_eq!(burst(&|| limits.sign_up(at("192.0.2.1")).map(|_counts| ())), 6);
     advance(Duration::from_secs(1)).await;
     assert_eq!(burst(&|| limits.send(ada)), 20);
     assert_eq!(burst(&|| limits.look_up(ada)), 1);
+    assert_eq!(burst(&|| limits.receipt(ada)), 100);
     assert_eq!(retry_after(limits.sign_up(at("192.0.2.1")).map(|_counts| ())), 29);
     advance(Duration::from_secs(29)).await;
     assert_eq!(burst(&|| limits.sign_up(at("192.0.2.1")).map(|_counts| ())), 1);
@@ -84,5 +86,7 @@ async fn turned_off_there_are_none() {
     for _ in 0..1_000 {
         assert_eq!(fail(&limits, "192.0.2.1", "ada"), Ok(()));
         assert_eq!(limits.send(UserId::from_uuid(Uuid::nil())), Ok(()));
+        assert_eq!(limits.receipt(UserId::from_uuid(Uuid::nil())), Ok(()));
     }
+    assert!(limits.flood().is_none());
 }

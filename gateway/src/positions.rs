@@ -141,6 +141,21 @@ where
     Ok(app.views.at_least(view, wanted, deadline, question).await?)
 }
 
+/// What a view shows of what was just changed there: as of the change, or, with `false`, of a moment before it where
+/// the view is behind; `None` where it cannot be read. It is written: nothing of that may look like a failure.
+pub(crate) async fn written<T, F>(position: Position, shown: impl Fn(After) -> F) -> Option<(T, bool)>
+where
+    F: Future<Output = Result<T, Problem>>,
+{
+    match shown(After::at(position)).await {
+        Ok(shown) => Some((shown, true)),
+        Err(problem) if problem.kind() == Kind::ViewBehind => {
+            shown(After::nothing()).await.ok().map(|shown| (shown, false))
+        }
+        Err(_) => None,
+    }
+}
+
 /// Until when a request that begins now waits for views.
 pub(crate) fn deadline() -> Instant {
     Instant::now() + PATIENCE

@@ -37,9 +37,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<shapes::Vector>)]
     applied: Option<Vector>,
-    /// Seconds after which it may work, with 429 and 503.
-    #[serde(skip)]
-    retry_after: u64,
+    /// Seconds after which it may work, with 429 and 503; over REST `Retry-After` says the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 /// A field of the request, and what is wrong with it.
@@ -148,7 +148,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             applied: None,
-            retry_after: 1,
+            retry_after: matches!(status.as_u16(), 429 | 503).then_some(1),
         }
     }
 
@@ -181,7 +181,10 @@ impl Problem {
     /// 429: not before that time has passed.
     pub fn too_many(wait: Duration) -> Self {
         let retry_after = wait.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1);
-        Self { retry_after, ..Self::new(Kind::TooManyRequests, format!("too often: wait {retry_after} s")) }
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(Kind::TooManyRequests, format!("too often: wait {retry_after} s"))
+        }
     }
 
     /// 503: not now, and nothing has happened.
@@ -249,8 +252,8 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -7,6 +7,7 @@ mod accounts;
 mod attacks;
 mod bench;
 mod contract;
+mod device;
 mod embedded;
 mod eyes;
 mod faults;

@@ -63,6 +63,13 @@ impl Process {
         signal_child(&self.child, signal);
     }
 
+    /// What it holds in memory, in bytes.
+    pub fn resident(&self) -> u64 {
+        let pages = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id().unwrap())).unwrap();
+        let resident: u64 = pages.split(' ').nth(1).unwrap().parse().unwrap();
+        resident * rustix::param::page_size() as u64
+    }
+
     pub fn said(&self) -> &Said {
         &self.said
     }

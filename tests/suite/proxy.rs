@@ -1,9 +1,10 @@
 //! A TCP proxy on loopback that can fail as networks do: delay what passes,
-//! let nothing through (loss, as TCP shows it), swallow what the server
-//! answers, leave links half open, and cut them.
+//! let nothing through (loss, as TCP shows it), or hardly anything, swallow what
+//! the server answers, leave links half open, and cut them.
 
 use crate::harness::lasts;
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -14,7 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
-        TcpListener, TcpStream,
+        TcpListener, TcpSocket, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::{broadcast, watch},
@@ -36,6 +37,8 @@ struct Weather {
     /// What the server says on the first so many connections is lost.
     deaf: u64,
     stalled: bool,
+    /// What the server says arrives a byte a second.
+    trickles: bool,
     delay: Duration,
 }
 
@@ -49,13 +52,18 @@ enum End {
 impl Proxy {
     /// Listens before the server at `url` (`scheme://user@host:port/more`).
     pub async fn before(url: &str) -> Self {
+        Self::with_window(url, None).await
+    }
+
+    /// The same, with no more than that on its way from the server.
+    pub async fn with_window(url: &str, window: Option<u32>) -> Self {
         let server = server(url).to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (weather, end) = (watch::Sender::new(Weather::default()), broadcast::channel(16).0);
         let mut tasks = JoinSet::new();
         let accepted = Arc::new(AtomicU64::new(0));
-        tasks.spawn(accept(listener, server, weather.subscribe(), end.clone(), Arc::clone(&accepted)));
+        tasks.spawn(accept(listener, (server, window), weather.subscribe(), end.clone(), Arc::clone(&accepted)));
         Self { address, weather, end, accepted, _tasks: tasks }
     }
 
@@ -72,6 +80,11 @@ impl Proxy {
     /// From now on nothing arrives, and nobody is told; `calm` lets it all through.
     pub fn stall(&self) {
         self.weather.send_modify(|weather| weather.stalled = true);
+    }
+
+    /// From now on a byte a second arrives of what the server says.
+    pub fn trickle(&self) {
+        self.weather.send_modify(|weather| weather.trickles = true);
     }
 
     /// From now on all that passes takes so much longer, each way.
@@ -109,7 +122,7 @@ fn server(url: &str) -> &str {
 
 async fn accept(
     listener: TcpListener,
-    server: String,
+    (server, window): (String, Option<u32>),
     weather: watch::Receiver<Weather>,
     end: broadcast::Sender<End>,
     accepted: Arc<AtomicU64>,
@@ -117,9 +130,16 @@ async fn accept(
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let number = accepted.fetch_add(1, Ordering::SeqCst);
-        let Ok(server) = TcpStream::connect(&server).await else { continue };
+        let Ok(server) = connect(&server, window).await else { continue };
         connections.spawn(connection(client, server, weather.clone(), end.subscribe(), number));
     }
+}
+
+async fn connect(server: &str, window: Option<u32>) -> io::Result<TcpStream> {
+    let Some(window) = window else { return TcpStream::connect(server).await };
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(window)?;
+    socket.connect(server.parse().unwrap()).await
 }
 
 async fn connection(
@@ -153,7 +173,13 @@ async fn copy(
     answers_of: Option<u64>,
 ) {
     let mut bytes = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+    let most = bytes.len();
+    loop {
+        let trickles = answers_of.is_some() && weather.borrow().trickles;
+        if trickles {
+            lasts(Duration::from_secs(1)).await;
+        }
+        let Ok(count @ 1..) = from.read(&mut bytes[..if trickles { 1 } else { most }]).await else { return };
         let now = match weather.wait_for(|weather| !weather.stalled).await {
             Ok(now) => *now,
             Err(_) => return,

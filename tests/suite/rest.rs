@@ -7,6 +7,7 @@ mod export;
 mod groups;
 mod kept;
 mod limits;
+mod written;
 
 use crate::{
     harness::{Deployment, Herald},

@@ -25,7 +25,7 @@ const CONFINED: [(&str, &[&str]); 3] =
     [("async-nats", &["events"]), ("axum", &["gateway"]), ("sqlx", &["herald", "projection", "query"])];
 
 /// Files, and folders with all below them, that are functions of their arguments.
-const PURE: [&str; 25] = [
+const PURE: [&str; 26] = [
     "command/src/decider.rs",
     "command/src/thread/",
     "command/src/user.rs",
@@ -40,6 +40,7 @@ const PURE: [&str; 25] = [
     "gateway/src/frame/",
     "gateway/src/hub/attaching.rs",
     "gateway/src/hub/audience.rs",
+    "gateway/src/hub/receipts.rs",
     "gateway/src/hub/ring.rs",
     "gateway/src/hub/state.rs",
     "gateway/src/hub/stay.rs",

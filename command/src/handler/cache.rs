@@ -79,6 +79,15 @@ impl<A: Aggregate> Cache<A> {
         }
     }
 
+    /// Drops what is held of an aggregate, unless it has come to a sequence. Who is at it finishes with what they hold.
+    pub(super) fn drop_before(&self, id: Id, sequence: u64) {
+        let Some(Weighed { cell, .. }) = self.cells.get(&id) else { return };
+        let held = cell.known.try_lock();
+        if !held.is_ok_and(|known| known.as_ref().is_some_and(|known| known.sequence >= sequence)) {
+            self.cells.remove(&id);
+        }
+    }
+
     /// Waits for the other writers of an aggregate.
     pub(super) async fn lock(&self, cell: &Cell<A>) -> Slot<A> {
         let slot = Arc::clone(&cell.known).lock_owned().await;

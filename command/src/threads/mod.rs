@@ -19,7 +19,7 @@ use crate::{
     user::User,
 };
 use events::{
-    Aggregate, Clock, EventLog, Ids, Position, ThreadId, UserId,
+    Aggregate, Clock, Envelope, Event, EventLog, Ids, Position, ThreadEvent, ThreadId, UserId,
     event::{Number, Receipt},
     log::LogError,
 };
@@ -113,6 +113,13 @@ impl Threads {
     /// The door to the files that messages have.
     pub fn attachments(&self) -> Attachments {
         self.attachments.clone()
+    }
+
+    /// Notes a fact of the log: who has left a thread is believed no receipt on any node that has heard of it.
+    pub fn observe(&self, envelope: &Envelope) {
+        if let Event::Thread(ThreadEvent::MemberRemoved { .. } | ThreadEvent::MemberLeft { .. }) = envelope.event {
+            self.handler.outdated(envelope.aggregate, envelope.position.sequence);
+        }
     }
 
     /// Opens the direct thread of two people; it is there once, whoever asks.

@@ -76,9 +76,13 @@ pub(crate) enum Change {
     Unreact { emoji: String },
 }
 
-/// What is wrong with a request: a field is missing, unknown or of another kind; in words.
+/// What is wrong with a request: a field is missing, unknown or of another kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault(pub(crate) String);
+pub(crate) struct Fault {
+    /// The field at fault, `.` for the frame itself.
+    pub(crate) path: String,
+    pub(crate) error: String,
+}
 
 /// Not a frame of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -191,13 +195,21 @@ impl ClientFrame {
             }
             "refresh" => parse(text).map(|Refresh { token, .. }| Self::Refresh { token }),
             "ping" => parse::<Ping>(text).map(|_| Self::Ping),
-            "send" => request(id, parse(text).map(Self::Send)),
-            "edit" => request(id, parse(text).map(Edit::amend)),
-            "delete" => request(id, parse(text).map(Delete::amend)),
-            "react" => request(id, parse(text).map(|react: React| react.amend(|emoji| Change::React { emoji }))),
-            "unreact" => request(id, parse(text).map(|react: React| react.amend(|emoji| Change::Unreact { emoji }))),
+            "send" => request(id, text, Self::Send),
+            "edit" => request(id, text, Edit::amend),
+            "delete" => request(id, text, Delete::amend),
+            "react" => request(id, text, |react: React| react.amend(|emoji| Change::React { emoji })),
+            "unreact" => request(id, text, |react: React| react.amend(|emoji| Change::Unreact { emoji })),
             "typing" | "watch" => Ok(Self::Ignored),
             _ => Err(BadFrame("unknown type".to_owned())),
+        }
+    }
+
+    /// Whether it asks for something to be done, and is answered.
+    pub(crate) fn is_request(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::Amend(_) | Self::Refused { .. } => true,
+            Self::Hello { .. } | Self::Receipt { .. } | Self::Refresh { .. } | Self::Ping | Self::Ignored => false,
         }
     }
 }
@@ -228,9 +240,24 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadFrame> {
 }
 
 /// A request, or its fault: who asked is told.
-fn request(id: Option<Id>, parsed: Result<ClientFrame, BadFrame>) -> Result<ClientFrame, BadFrame> {
+fn request<'a, T: Deserialize<'a>>(
+    id: Option<Id>,
+    text: &'a str,
+    frame: impl FnOnce(T) -> ClientFrame,
+) -> Result<ClientFrame, BadFrame> {
     let id = answerable(id)?;
-    Ok(parsed.unwrap_or_else(|BadFrame(why)| ClientFrame::Refused { id, fault: Fault(why) }))
+    Ok(serde_json::from_str(text).map_or_else(|_| ClientFrame::Refused { id, fault: fault::<T>(text) }, frame))
+}
+
+/// Where a request is at fault: it is read again, as following where one reads costs all that are not.
+fn fault<'a, T: Deserialize<'a>>(text: &'a str) -> Fault {
+    let read = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(text));
+    // What comes after the frame is no field's fault.
+    let (path, error) = read.err().map_or_else(
+        || (".".to_owned(), "something follows the frame".to_owned()),
+        |error| (error.path().to_string(), error.into_inner().to_string()),
+    );
+    Fault { path, error }
 }
 
 fn answerable(id: Option<Id>) -> Result<RequestId, BadFrame> {

@@ -105,9 +105,8 @@ impl State {
                 ring.growth(joined.thread_id, seen).map(|by| size.grown(by, heard))
             };
             let Some(person) = self.people.get_mut(&user_id) else { return };
-            let stay = person.stays.entry(joined.thread_id).or_default();
             let left = joined.until.filter(|&left| left <= heard).unwrap_or(0);
-            *stay = stay.with(Stay { joined: joined.since, number: joined.number, left });
+            let stay = person.note(joined.thread_id, Stay { joined: joined.since, number: joined.number, left });
             if stay.is_present() {
                 let number = stay.number;
                 self.rooms.join(joined.thread_id, user_id, number);

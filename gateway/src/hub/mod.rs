@@ -1,12 +1,15 @@
 //! The sessions of this node, and what the log tells them: one tail for each
-//! partition, each fact observed by accounts first, then dispatched in order to
-//! those whom it concerns. One slow socket never delays another.
+//! partition, each fact observed by accounts and threads first, then dispatched
+//! in order to those whom it concerns. One slow socket never delays another.
 
 mod attaching;
 mod audience;
 mod outbox;
+mod receipts;
 mod ring;
 mod seat;
+#[cfg(test)]
+mod simulated_client;
 #[cfg(test)]
 mod simulated_log;
 #[cfg(test)]
@@ -25,7 +28,7 @@ pub(crate) use seat::Seat;
 pub(crate) use told::{Said, Told};
 
 use crate::{app::DEAF_AFTER, measures};
-use command::accounts::Accounts;
+use command::{accounts::Accounts, threads::Threads};
 use events::{Envelope, EventLog, Partition, Trace, Vector, log::LogError};
 use query::Views;
 use ring::Ring;
@@ -69,7 +72,7 @@ impl Hub {
     /// Follows the log in the background until `stop`, from where on revocations still matter. The views are asked
     /// only how large a thread is.
     #[expect(clippy::disallowed_methods, reason = "the hub owns its tails and ends them with the node")]
-    pub fn start(log: EventLog, accounts: Accounts, views: Views, stop: CancellationToken) -> Self {
+    pub fn start(log: EventLog, accounts: Accounts, threads: Threads, views: Views, stop: CancellationToken) -> Self {
         let behind = AtomicUsize::new(log.names().partitions().count());
         let hub = Self(Arc::new(Inner {
             state: Mutex::default(),
@@ -80,7 +83,7 @@ impl Hub {
         }));
         let names = log.names().clone();
         tokio::spawn(stop.clone().run_until_cancelled_owned(hub.clone().keep_sizes(names, views)));
-        tokio::spawn(stop.run_until_cancelled_owned(hub.clone().run(log, accounts)));
+        tokio::spawn(stop.run_until_cancelled_owned(hub.clone().run(log, accounts, threads)));
         hub
     }
 
@@ -107,7 +110,7 @@ impl Hub {
         }
     }
 
-    async fn run(self, log: EventLog, accounts: Accounts) {
+    async fn run(self, log: EventLog, accounts: Accounts, threads: Threads) {
         let starts = loop {
             match starts(&log, &accounts).await {
                 Ok(starts) => break starts,
@@ -118,7 +121,7 @@ impl Hub {
         let mut tails = JoinSet::new();
         for start in starts {
             self.state().follow(start.partition, Ring::starting_after(start.after));
-            tails.spawn(self.clone().follow(log.clone(), accounts.clone(), start));
+            tails.spawn(self.clone().follow(log.clone(), accounts.clone(), threads.clone(), start));
         }
         let mut watch = interval(PAUSE);
         let (mut milestone, mut set_at) = (Vector::default(), Instant::now());
@@ -144,7 +147,7 @@ impl Hub {
         }
     }
 
-    async fn follow(self, log: EventLog, accounts: Accounts, start: Start) {
+    async fn follow(self, log: EventLog, accounts: Accounts, threads: Threads, start: Start) {
         let Start { partition, after, end } = start;
         let mut subscription = log.subscribe(partition, after);
         let mut caught_up = after >= end;
@@ -153,6 +156,7 @@ impl Hub {
             let batch = subscription.next_batch(BATCH).await;
             for envelope in &batch {
                 accounts.observe(envelope);
+                threads.observe(envelope);
             }
             for go in batch.chunks(GO) {
                 self.dispatch(go);

@@ -2,8 +2,8 @@
 //! was away for a while is told without asking any view. What was deleted since,
 //! it does not tell any more.
 
-use super::told::Told;
-use events::{ThreadId, event::Number};
+use super::{receipts::Receipts, told::Told};
+use events::{ThreadId, UserId, event::Number};
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
@@ -20,8 +20,9 @@ pub(super) struct Ring {
     events: VecDeque<Arc<Told>>,
     /// Where texts of messages lie.
     texts: BTreeSet<(ThreadId, Number, u64)>,
-    /// Where somebody came (1) or went (−1), and in what thread.
-    steps: VecDeque<(u64, ThreadId, i32)>,
+    /// Where somebody came (1) or went (−1), in what thread, and who.
+    steps: VecDeque<(u64, ThreadId, i32, UserId)>,
+    pub(super) receipts: Receipts,
     weight: usize,
     max_events: usize,
 }
@@ -35,6 +36,7 @@ impl Ring {
             events: VecDeque::new(),
             texts: BTreeSet::new(),
             steps: VecDeque::new(),
+            receipts: Receipts::default(),
             weight: 0,
             max_events: MAX_EVENTS,
         }
@@ -74,8 +76,13 @@ impl Ring {
     }
 
     /// Somebody came or went where the partition has come to.
-    pub(super) fn step(&mut self, thread_id: ThreadId, step: i32) {
-        self.steps.push_back((self.last, thread_id, step));
+    pub(super) fn step(&mut self, thread_id: ThreadId, step: i32, who: UserId) {
+        self.steps.push_back((self.last, thread_id, step, who));
+        if step > 0 {
+            self.receipts.enters(thread_id, who);
+        } else {
+            self.receipts.leaves(thread_id, who, self.last);
+        }
     }
 
     /// The events after a sequence, oldest first; `None` where it is too long ago, or has not been yet.
@@ -86,9 +93,9 @@ impl Ring {
 
     /// By how many members a thread has grown after a sequence; `None` where that is too long ago.
     pub(super) fn growth(&self, thread_id: ThreadId, after: u64) -> Option<i32> {
-        let newer = self.steps.iter().rev().take_while(|(sequence, _, _)| *sequence > after);
+        let newer = self.steps.iter().rev().take_while(|(sequence, ..)| *sequence > after);
         let held = after >= self.after;
-        held.then(|| newer.filter(|(_, of, _)| *of == thread_id).map(|(_, _, step)| step).sum())
+        held.then(|| newer.filter(|(_, of, ..)| *of == thread_id).map(|(_, _, step, _)| step).sum())
     }
 
     /// Replaces an event by one without its text.
@@ -107,8 +114,11 @@ impl Ring {
         if let Some((thread_id, number)) = oldest.text_of() {
             self.texts.remove(&(thread_id, number, self.after));
         }
-        let too_old = self.steps.partition_point(|(sequence, _, _)| *sequence <= self.after);
-        self.steps.drain(..too_old);
+        self.receipts.forget(oldest);
+        let too_old = self.steps.partition_point(|(sequence, ..)| *sequence <= self.after);
+        for (sequence, thread_id, _, who) in self.steps.drain(..too_old) {
+            self.receipts.forget_leaving(thread_id, who, sequence);
+        }
     }
 
     fn index_after(&self, sequence: u64) -> usize {

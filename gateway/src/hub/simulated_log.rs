@@ -21,7 +21,8 @@ pub(super) const GROUPS: u8 = 3;
 pub(super) const SMALL: u32 = 3;
 
 pub(super) type Sequences = [u64; PARTITIONS as usize];
-pub(super) type Places = BTreeSet<(u16, u64)>;
+/// What somebody hears: where it lies, and what it says.
+pub(super) type Heard = BTreeSet<(u16, u64, String)>;
 
 pub(super) fn user(index: u8) -> UserId {
     UserId::from_uuid(Uuid::from_u128(u128::from(index) + 1))
@@ -145,6 +146,21 @@ impl Log {
         self.in_thread(thread_id, by, event);
     }
 
+    /// Gives the group another title, or somebody in it another role.
+    pub(super) fn arrange(&mut self, index: u8, by: u8, who: u8, rename: bool) {
+        let thread_id = group(index);
+        let Some(thread) = self.threads.get(&thread_id).filter(|thread| thread.members.contains(&by)) else { return };
+        let number = thread.last_number;
+        let event = if rename {
+            ThreadEvent::Renamed { title: Text::new("h"), number }
+        } else if thread.members.contains(&who) {
+            ThreadEvent::RoleChanged { user_id: user(who), role: Role::Admin, number }
+        } else {
+            return;
+        };
+        self.in_thread(thread_id, by, event);
+    }
+
     /// Creates the group, or has somebody come or go.
     pub(super) fn turn(&mut self, index: u8, by: u8, who: u8) {
         let thread_id = group(index);
@@ -172,24 +188,31 @@ impl Log {
         }
     }
 
-    /// One fact for all threads of a partition that somebody is in.
-    pub(super) fn read(&mut self, by: u8, partition: u16) {
-        let threads =
-            self.threads.iter().filter(|(id, thread)| partition_of(**id) == partition && thread.members.contains(&by));
-        let receipt = |(&thread_id, _)| Receipt { thread_id, user_id: user(by), delivered: 1, read: 1 };
+    /// One fact for all threads of a partition that somebody is in; what comes late, was said before they left.
+    pub(super) fn read(&mut self, by: u8, partition: u16, (delivered, read): (u32, u32), late: bool) {
+        let may = |thread: &Thread| thread.members.contains(&by) || late && thread.stays.contains_key(&by);
+        let threads = self.threads.iter().filter(|(id, thread)| partition_of(**id) == partition && may(thread));
+        let receipt = |(&thread_id, _)| Receipt { thread_id, user_id: user(by), delivered, read };
         let receipts = threads.map(receipt).collect();
         let aggregate = Aggregate::Receipts(Partition(partition));
         self.append(partition, aggregate, None, ReceiptEvent::ReceiptsAdvanced { receipts }.into());
     }
 
     /// Something that only its author hears.
-    pub(super) fn keep(&mut self, by: u8, other: u8, partition: u16) {
-        if partition == 0 {
-            self.in_thread(direct(by, other), by, ThreadEvent::PeerBlocked { peer: user(other) });
-        } else {
-            let contact = UserEvent::ContactSaved { user_id: user(other), alias: None };
-            self.append(partition, Aggregate::User(user(by)), Some(user(by)), contact.into());
+    pub(super) fn keep(&mut self, by: u8, other: u8, what: u8) {
+        let (peer, thread_id) = (user(other), direct(by, other));
+        if what % 5 < 2 {
+            let blocks = what.is_multiple_of(5);
+            let event = if blocks { ThreadEvent::PeerBlocked { peer } } else { ThreadEvent::PeerUnblocked { peer } };
+            self.in_thread(thread_id, by, event);
+            return;
         }
+        let event = match what % 5 {
+            2 => UserEvent::ContactSaved { user_id: peer, alias: None },
+            3 => UserEvent::ContactRemoved { user_id: peer },
+            _ => UserEvent::ThreadSettingsChanged { thread_id, muted_until: None, archived: true, pinned: false },
+        };
+        self.append(u16::from(by) % PARTITIONS, Aggregate::User(user(by)), Some(user(by)), event.into());
     }
 
     pub(super) fn end(&self) -> Sequences {
@@ -247,28 +270,43 @@ impl Log {
     }
 
     /// What somebody must hear, and what they may: of a stay that another followed, only who was there heard it.
-    pub(super) fn concerns(&self, of: u8) -> (Places, Places) {
-        let (mut must, mut may) = (Places::new(), Places::new());
+    pub(super) fn concerns(&self, of: u8) -> (Heard, Heard) {
+        let (mut must, mut may) = (Heard::new(), Heard::new());
+        let mut furthest: BTreeMap<(ThreadId, UserId), (u32, u32)> = BTreeMap::new();
         for fact in self.partitions.iter().flatten() {
-            let place = (fact.position.partition.0, fact.position.sequence);
-            let (musts, mays) = match (&fact.event, fact.aggregate) {
-                (Event::Thread(ThreadEvent::PeerBlocked { .. }), _) => (fact.by == Some(user(of)), false),
-                (Event::Thread(event), Aggregate::Thread(thread_id)) => {
-                    self.hears(of, thread_id, place.1, amended(event))
-                }
-                (Event::User(_), Aggregate::User(user_id)) => (user_id == user(of), false),
-                (Event::Receipts(ReceiptEvent::ReceiptsAdvanced { receipts }), _) => {
-                    let heard = receipts.iter().map(|receipt| {
-                        let (musts, mays) = self.hears(of, receipt.thread_id, place.1, None);
-                        let told = receipt.user_id == user(of) || !self.threads[&receipt.thread_id].was_ever_large();
-                        (musts && told, musts || mays)
-                    });
-                    heard.fold((false, false), |all, one| (all.0 || one.0, all.1 || one.1))
-                }
-                (Event::Thread(_) | Event::User(_), _) => (false, false),
+            let (partition, sequence) = (fact.position.partition.0, fact.position.sequence);
+            let mut concerns = |what: String, (musts, mays): (bool, bool)| {
+                must.extend(musts.then(|| (partition, sequence, what.clone())));
+                may.extend((musts || mays).then_some((partition, sequence, what)));
             };
-            must.extend(musts.then_some(place));
-            may.extend((musts || mays).then_some(place));
+            match (&fact.event, fact.aggregate) {
+                (Event::Thread(event @ (ThreadEvent::PeerBlocked { .. } | ThreadEvent::PeerUnblocked { .. })), _) => {
+                    concerns(of_thread(event, "", ""), (fact.by == Some(user(of)), false));
+                }
+                (Event::Thread(event), Aggregate::Thread(thread_id)) => {
+                    let by = fact.by.unwrap().to_string();
+                    let what = of_thread(event, &thread_id.to_string(), &by);
+                    concerns(what, self.hears(of, thread_id, sequence, amended(event)));
+                }
+                (Event::User(event), Aggregate::User(user_id)) => {
+                    concerns(of_person(event), (user_id == user(of), false));
+                }
+                (Event::Receipts(ReceiptEvent::ReceiptsAdvanced { receipts }), _) => {
+                    for &Receipt { thread_id, user_id, delivered, read } in receipts {
+                        let before = furthest.entry((thread_id, user_id)).or_default();
+                        let raised = (before.0.max(delivered), before.1.max(read));
+                        if !self.is_member(thread_id, user_id, sequence) || raised == *before {
+                            continue;
+                        }
+                        *before = raised;
+                        let (musts, mays) = self.hears(of, thread_id, sequence, None);
+                        let told = user_id == user(of) || !self.threads[&thread_id].was_ever_large();
+                        let what = format!("receipt {thread_id} {user_id} {} {}", raised.0, raised.1);
+                        concerns(what, (musts && told, musts || mays));
+                    }
+                }
+                (Event::Thread(_) | Event::User(_), _) => {}
+            }
         }
         (must, may)
     }
@@ -308,5 +346,39 @@ fn message(number: u32, opens: Option<UserId>) -> ThreadEvent {
         opens,
         mentions: Vec::new(),
         attachments: Vec::new(),
+    }
+}
+
+/// What a frame says of an event, in the words of [`super::simulated_client`].
+fn of_thread(event: &ThreadEvent, thread_id: &str, by: &str) -> String {
+    match event {
+        ThreadEvent::MessageSent { number, .. } => format!("message {thread_id} {number}"),
+        ThreadEvent::MessageEdited { number, .. } => format!("message_edited {thread_id} {number}"),
+        ThreadEvent::MessageDeleted { number, .. } => format!("message_deleted {thread_id} {number}"),
+        ThreadEvent::ReactionAdded { number, .. } => format!("reaction {thread_id} {number} {by} false"),
+        ThreadEvent::ReactionRemoved { number, .. } => format!("reaction {thread_id} {number} {by} true"),
+        ThreadEvent::DirectOpened { .. } | ThreadEvent::GroupCreated { .. } => format!("thread {thread_id} created"),
+        ThreadEvent::Renamed { .. } => format!("thread {thread_id} renamed"),
+        ThreadEvent::MemberAdded { user_id, .. } => format!("thread {thread_id} {user_id} member_added"),
+        ThreadEvent::MemberRemoved { user_id, .. } => format!("thread {thread_id} {user_id} member_removed"),
+        ThreadEvent::MemberLeft { .. } => format!("thread {thread_id} {by} member_left"),
+        ThreadEvent::PictureChanged { .. } => format!("thread {thread_id} picture_changed"),
+        ThreadEvent::RoleChanged { user_id, .. } => format!("thread {thread_id} {user_id} role_changed"),
+        ThreadEvent::PeerBlocked { peer } => format!("block {peer} false"),
+        ThreadEvent::PeerUnblocked { peer } => format!("block {peer} true"),
+    }
+}
+
+fn of_person(event: &UserEvent) -> String {
+    match event {
+        UserEvent::ContactSaved { user_id, .. } => format!("contact {user_id} false"),
+        UserEvent::ContactRemoved { user_id } => format!("contact {user_id} true"),
+        UserEvent::ThreadSettingsChanged { thread_id, .. } => format!("settings {thread_id}"),
+        UserEvent::SignedUp { .. }
+        | UserEvent::SessionOpened { .. }
+        | UserEvent::SessionRevoked { .. }
+        | UserEvent::PasswordChanged { .. }
+        | UserEvent::ProfileChanged { .. }
+        | UserEvent::PictureChanged { .. } => unreachable!("nobody here does that"),
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Person {
     seats: Vec<Place>,
     /// Their threads, also those that they left: who left is remembered as long as somebody could still come with a
     /// view that does not know it.
-    pub(super) stays: HashMap<ThreadId, Stay>,
+    pub(super) stays: Arc<HashMap<ThreadId, Stay>>,
 }
 
 #[derive(Debug)]
@@ -97,17 +97,19 @@ impl State {
                 place.outbox.end(Ended::Revoked);
             });
         }
-        let told = Told::of(envelope);
+        let partition = envelope.position.partition;
+        let ring = self.rings.get_mut(&partition).expect("what is dispatched is followed");
+        let told = Told::of(envelope, |receipt| ring.receipts.news(receipt, sequence));
         let pushed = told.as_ref().map_or(0, |told| self.push(told));
-        let ring = self.rings.get_mut(&envelope.position.partition).expect("what is dispatched is followed");
+        let ring = self.rings.get_mut(&partition).expect("it was there before");
         ring.advance(sequence, told);
         match turn {
             Some((thread_id, Turn::Leaves(member))) => {
-                ring.step(thread_id, -1);
+                ring.step(thread_id, -1, member);
                 self.rooms.count(thread_id, sequence, -1);
                 self.leaves(thread_id, member, sequence);
             }
-            Some((thread_id, Turn::Enters(..))) => ring.step(thread_id, 1),
+            Some((thread_id, Turn::Enters(member, _))) => ring.step(thread_id, 1, member),
             Some((_, Turn::Opens(_))) | None => {}
         }
         pushed
@@ -160,9 +162,8 @@ impl State {
 
     /// What somebody hears, as of now.
     pub(super) fn listener(&self, user_id: UserId) -> Listener {
-        let stays = self.people.get(&user_id).map(|person| person.stays.clone()).unwrap_or_default();
-        let large = stays.keys().copied().filter(|&thread_id| self.rooms.is_large(thread_id)).collect();
-        Listener { user_id, stays, large }
+        let stays = self.people.get(&user_id).map(|person| Arc::clone(&person.stays)).unwrap_or_default();
+        Listener { user_id, stays, large: self.rooms.large() }
     }
 
     pub(super) fn place(&mut self, SeatId { user_id, number }: SeatId) -> Option<&mut Place> {
@@ -186,18 +187,26 @@ impl State {
 
     fn joins(&mut self, thread_id: ThreadId, member: UserId, (joined, number): (u64, Number)) {
         if let Some(person) = self.people.get_mut(&member) {
-            let stay = person.stays.entry(thread_id).or_default();
-            *stay = stay.with(Stay { joined, number, left: 0 });
+            person.note(thread_id, Stay { joined, number, left: 0 });
             self.rooms.join(thread_id, member, number);
         }
     }
 
     fn leaves(&mut self, thread_id: ThreadId, member: UserId, sequence: u64) {
         if let Some(person) = self.people.get_mut(&member) {
-            let stay = person.stays.entry(thread_id).or_default();
-            *stay = stay.with(Stay { left: sequence, ..Stay::default() });
+            person.note(thread_id, Stay { left: sequence, ..Stay::default() });
             self.rooms.leave(thread_id, member);
         }
+    }
+}
+
+impl Person {
+    /// Takes in what was heard of a stay; what it comes to.
+    pub(super) fn note(&mut self, thread_id: ThreadId, heard: Stay) -> Stay {
+        // Whoever listens keeps what was so when they asked.
+        let stay = Arc::make_mut(&mut self.stays).entry(thread_id).or_default();
+        *stay = stay.with(heard);
+        *stay
     }
 }
 

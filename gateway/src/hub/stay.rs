@@ -3,7 +3,10 @@
 
 use super::audience::SMALL;
 use events::{ThreadId, UserId, event::Number};
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+};
 
 /// Somebody's newest stay in a thread: the sequences of their latest joining and of their latest leaving, as far as
 /// they are known, 0 where not. Both only grow, and a thread's joinings and leavings alternate: so whatever was heard
@@ -36,9 +39,9 @@ impl Stay {
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(super) user_id: UserId,
-    pub(super) stays: HashMap<ThreadId, Stay>,
-    /// Of those, the threads in which receipts are told to their readers only.
-    pub(super) large: HashSet<ThreadId>,
+    pub(super) stays: Arc<HashMap<ThreadId, Stay>>,
+    /// The threads in which receipts are told to their readers only.
+    pub(super) large: Arc<HashSet<ThreadId>>,
 }
 
 impl Listener {
@@ -62,6 +65,8 @@ pub(super) struct Rooms {
     open: HashMap<ThreadId, Room>,
     /// Those of a size that is not known.
     of_unknown_size: HashSet<ThreadId>,
+    /// Those in which receipts are told to their readers only.
+    large: Arc<HashSet<ThreadId>>,
     small: u32,
 }
 
@@ -82,7 +87,7 @@ pub(super) struct Size {
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { open: HashMap::new(), of_unknown_size: HashSet::new(), small: SMALL }
+        Self { open: HashMap::new(), of_unknown_size: HashSet::new(), large: Arc::default(), small: SMALL }
     }
 }
 
@@ -111,6 +116,7 @@ impl Rooms {
             if known.get().present.is_empty() {
                 known.remove();
                 self.of_unknown_size.remove(&thread_id);
+                self.sort(thread_id);
             }
         }
     }
@@ -133,6 +139,7 @@ impl Rooms {
         if let Some(room) = self.open.get_mut(&thread_id) {
             room.size = Some(size);
             self.of_unknown_size.remove(&thread_id);
+            self.sort(thread_id);
         }
     }
 
@@ -141,12 +148,32 @@ impl Rooms {
         let size = self.open.get_mut(&thread_id).and_then(|room| room.size.as_mut());
         if let Some(size) = size.filter(|size| size.counted < sequence) {
             *size = Size { members: size.members.saturating_add_signed(step), counted: sequence };
+            self.sort(thread_id);
         }
     }
 
-    /// Whether receipts are told to their readers only. A size that is not known yet keeps none from anybody.
+    /// Whether receipts are told to their readers only.
     pub(super) fn is_large(&self, thread_id: ThreadId) -> bool {
-        self.size(thread_id).is_some_and(|size| size.members > self.small)
+        self.large.contains(&thread_id)
+    }
+
+    /// Those in which receipts are told to their readers only, as of now.
+    pub(super) fn large(&self) -> Arc<HashSet<ThreadId>> {
+        Arc::clone(&self.large)
+    }
+
+    /// Puts a thread among the large ones, or not. A size that is not known yet keeps no receipt from anybody.
+    fn sort(&mut self, thread_id: ThreadId) {
+        let is_large = self.size(thread_id).is_some_and(|size| size.members > self.small);
+        if is_large == self.is_large(thread_id) {
+            return;
+        }
+        let large = Arc::make_mut(&mut self.large);
+        if is_large {
+            large.insert(thread_id)
+        } else {
+            large.remove(&thread_id)
+        };
     }
 
     pub(super) fn has_unknown_size(&self) -> bool {

@@ -38,22 +38,22 @@ fn types(outbox: &Outbox) -> Vec<String> {
 }
 
 fn world_with(ring: Ring) -> World {
-    let mut world = World::new(0);
-    world.hub.follow(Partition(0), ring);
+    let mut world = World::empty();
+    world.nodes[0].hub.follow(Partition(0), ring);
     world
 }
 
 #[test]
 fn of_one_event_only_the_last_frame_carries_the_position() {
-    let mut world = World::new(0);
+    let mut world = World::empty();
     for to in 1..PEOPLE {
         world.log.send(0, to, false);
     }
-    let (reader, reader_outbox) = connect(&mut world.hub, 0, 0);
-    attach(&mut world.hub, reader, &Vector::default());
+    let (reader, reader_outbox) = connect(&mut world.nodes[0].hub, 0, 0);
+    attach(&mut world.nodes[0].hub, reader, &Vector::default());
     for partition in 0..PARTITIONS {
-        world.log.read(0, partition);
-        world.hear(partition, usize::MAX);
+        world.log.read(0, partition, (1, 1), false);
+        world.hear(0, partition, usize::MAX);
     }
     let heard = frames(&reader_outbox);
     let receipts: Vec<_> = heard.iter().filter(|frame| frame["type"] == "receipt").collect();
@@ -65,11 +65,11 @@ fn of_one_event_only_the_last_frame_carries_the_position() {
 
 #[test]
 fn an_opening_message_is_told_as_a_message_only() {
-    let mut world = World::new(0);
-    let (peer, outbox) = connect(&mut world.hub, 1, 0);
-    attach(&mut world.hub, peer, &Vector::default());
+    let mut world = World::empty();
+    let (peer, outbox) = connect(&mut world.nodes[0].hub, 1, 0);
+    attach(&mut world.nodes[0].hub, peer, &Vector::default());
     world.log.send(0, 1, false);
-    (0..PARTITIONS).for_each(|partition| world.hear(partition, usize::MAX));
+    (0..PARTITIONS).for_each(|partition| world.hear(0, partition, usize::MAX));
     assert_eq!(types(&outbox), ["live", "message"]);
 }
 
@@ -83,7 +83,7 @@ fn what_the_ring_does_not_reach_back_to_it_does_not_tell() {
     for _ in 0..5 {
         world.log.send(person, to, false);
     }
-    world.hear(0, usize::MAX);
+    world.hear(0, 0, usize::MAX);
     let joined = world.log.memberships(person, [5, 0]);
     for (from, expected) in [
         ("0:5,1:0", vec!["live"]),
@@ -93,26 +93,26 @@ fn what_the_ring_does_not_reach_back_to_it_does_not_tell() {
         ("0:6,1:0", vec!["reset", "live"]),
         ("0:5,1:0,2:0", vec!["reset", "live"]),
     ] {
-        let (seat, outbox) = connect(&mut world.hub, person, 0);
-        world.hub.learn(user(person), &joined, &"0:5,1:0".parse().unwrap());
-        attach(&mut world.hub, seat, &from.parse().unwrap());
+        let (seat, outbox) = connect(&mut world.nodes[0].hub, person, 0);
+        world.nodes[0].hub.learn(user(person), &joined, &"0:5,1:0".parse().unwrap());
+        attach(&mut world.nodes[0].hub, seat, &from.parse().unwrap());
         assert_eq!(types(&outbox), expected, "{from}");
-        world.hub.leave(seat);
+        world.nodes[0].hub.leave(seat);
     }
 }
 
 #[test]
 fn the_end_of_a_session_reaches_its_sockets_also_before_they_are_live() {
-    let mut world = World::new(0);
-    let (_, pending) = connect(&mut world.hub, 0, 1);
-    let (_, other) = connect(&mut world.hub, 0, 2);
+    let mut world = World::empty();
+    let (_, pending) = connect(&mut world.nodes[0].hub, 0, 1);
+    let (_, other) = connect(&mut world.nodes[0].hub, 0, 2);
     let revoked = UserEvent::SessionRevoked { session_id: session(1) };
     world.log.append(0, Aggregate::User(user(0)), Some(user(0)), revoked.into());
-    world.hear(0, 1);
+    world.hear(0, 0, 1);
     assert_eq!((pending.ended(), other.ended()), (Some(Ended::Revoked), None));
     let replaced = UserEvent::SessionOpened { session_id: session(3), device: None, replaces: Some(session(2)) };
     world.log.append(0, Aggregate::User(user(0)), Some(user(0)), replaced.into());
-    world.hear(0, 1);
+    world.hear(0, 0, 1);
     assert_eq!(other.ended(), Some(Ended::Revoked));
 }
 
@@ -173,18 +173,18 @@ fn more_than_is_told_one_by_one_is_a_reset() {
 /// The removed hears so, and nothing after; the others go on.
 #[test]
 fn who_is_removed_hears_that_last() {
-    let mut world = World::new(0);
+    let mut world = World::empty();
     world.log.turn(0, 0, 1);
     let partition = partition_of(group(0));
-    let clients: Vec<_> = (0..3).map(|person| connect(&mut world.hub, person, 0)).collect();
+    let clients: Vec<_> = (0..3).map(|person| connect(&mut world.nodes[0].hub, person, 0)).collect();
     for (seat, _) in &clients {
-        attach(&mut world.hub, *seat, &Vector::default());
+        attach(&mut world.nodes[0].hub, *seat, &Vector::default());
     }
     world.log.write(0, group(0));
     world.log.turn(0, 0, 1);
     world.log.write(0, group(0));
-    world.log.read(0, partition);
-    world.hear(partition, usize::MAX);
+    world.log.read(0, partition, (1, 1), false);
+    world.hear(0, partition, usize::MAX);
     let heard: Vec<_> = clients.iter().map(|(_, outbox)| types(outbox)).collect();
     assert_eq!(heard[0], ["live", "thread", "message", "thread", "message", "receipt"]);
     assert_eq!(heard[1], ["live", "thread", "message", "thread"]);
@@ -213,41 +213,41 @@ fn a_stay_goes_from_the_latest_joining_to_the_latest_leaving() {
 /// The same to who comes back, and was away when it happened.
 #[test]
 fn who_was_removed_while_away_is_told_up_to_that() {
-    let mut world = World::new(0);
+    let mut world = World::empty();
     world.log.turn(0, 0, 1);
     world.log.write(0, group(0));
     world.log.turn(0, 0, 1);
     world.log.write(0, group(0));
     let partition = partition_of(group(0));
-    world.hear(partition, usize::MAX);
+    world.hear(0, partition, usize::MAX);
     let end = world.log.end();
-    let (seat, outbox) = connect(&mut world.hub, 1, 0);
+    let (seat, outbox) = connect(&mut world.nodes[0].hub, 1, 0);
     let joined = world.log.memberships(1, end);
-    let as_of = world.hub.vector();
-    world.hub.learn(user(1), &joined, &as_of);
-    attach(&mut world.hub, seat, &Vector::default());
+    let as_of = world.nodes[0].hub.vector();
+    world.nodes[0].hub.learn(user(1), &joined, &as_of);
+    attach(&mut world.nodes[0].hub, seat, &Vector::default());
     assert_eq!(types(&outbox), ["thread", "message", "thread", "live"]);
     world.log.write(0, group(0));
-    world.hear(partition, usize::MAX);
+    world.hear(0, partition, usize::MAX);
     assert_eq!(types(&outbox), Vec::<String>::new());
 }
 
 #[test]
 fn receipts_of_others_are_not_told_in_a_large_thread() {
-    let mut world = World::new(0);
+    let mut world = World::empty();
     world.log.turn(0, 0, 1);
     let partition = partition_of(group(0));
-    let (seat, other) = connect(&mut world.hub, 1, 0);
-    let (own_seat, own) = connect(&mut world.hub, 0, 0);
-    attach(&mut world.hub, seat, &Vector::default());
-    attach(&mut world.hub, own_seat, &Vector::default());
+    let (seat, other) = connect(&mut world.nodes[0].hub, 1, 0);
+    let (own_seat, own) = connect(&mut world.nodes[0].hub, 0, 0);
+    attach(&mut world.nodes[0].hub, seat, &Vector::default());
+    attach(&mut world.nodes[0].hub, own_seat, &Vector::default());
     assert_eq!(world.log.size(group(0), 1), SMALL);
-    world.log.read(0, partition);
+    world.log.read(0, partition, (1, 1), false);
     world.log.turn(0, 0, 4);
-    world.log.read(0, partition);
+    world.log.read(0, partition, (2, 2), false);
     world.log.turn(0, 0, 4);
-    world.log.read(0, partition);
-    world.hear(partition, usize::MAX);
+    world.log.read(0, partition, (3, 3), false);
+    world.hear(0, partition, usize::MAX);
     assert_eq!(types(&other), ["live", "thread", "receipt", "thread", "thread", "receipt"]);
     assert_eq!(types(&own), ["live", "thread", "receipt", "thread", "receipt", "thread", "receipt"]);
 }
@@ -255,16 +255,16 @@ fn receipts_of_others_are_not_told_in_a_large_thread() {
 /// What only its author hears, on whatever device.
 #[test]
 fn what_somebody_keeps_for_themselves_reaches_them_only() {
-    let mut world = World::new(0);
-    let clients: Vec<_> = [0, 0, 1].map(|person| connect(&mut world.hub, person, 0)).into();
+    let mut world = World::empty();
+    let clients: Vec<_> = [0, 0, 1].map(|person| connect(&mut world.nodes[0].hub, person, 0)).into();
     for (seat, _) in &clients {
-        attach(&mut world.hub, *seat, &Vector::default());
+        attach(&mut world.nodes[0].hub, *seat, &Vector::default());
     }
     let blocks_in = partition_of(direct(0, 1));
     world.log.keep(0, 1, 0);
-    world.log.keep(0, 1, 1);
-    world.hear(blocks_in, usize::MAX);
-    world.hear(1, usize::MAX);
+    world.log.keep(0, 1, 2);
+    world.hear(0, blocks_in, usize::MAX);
+    (0..PARTITIONS).for_each(|partition| world.hear(0, partition, usize::MAX));
     let heard: Vec<_> = clients.iter().map(|(_, outbox)| types(outbox)).collect();
     assert_eq!(heard[0], ["live", "block", "contact"]);
     assert_eq!(heard[1], heard[0]);
@@ -274,23 +274,23 @@ fn what_somebody_keeps_for_themselves_reaches_them_only() {
 /// A deleted text is in no frame that is told from now on, nor in memory.
 #[test]
 fn a_deleted_text_leaves_the_ring() {
-    let mut world = World::new(0);
+    let mut world = World::empty();
     world.log.send(0, 1, false);
     world.log.amend(0, direct(0, 1), 0, 0);
     let partition = partition_of(direct(0, 1));
-    world.hear(partition, usize::MAX);
+    world.hear(0, partition, usize::MAX);
     let end = world.log.end();
-    let (seat, outbox) = connect(&mut world.hub, 1, 0);
-    let as_of = world.hub.vector();
-    world.hub.learn(user(1), &world.log.memberships(1, end), &as_of);
-    attach(&mut world.hub, seat, &Vector::default());
+    let (seat, outbox) = connect(&mut world.nodes[0].hub, 1, 0);
+    let as_of = world.nodes[0].hub.vector();
+    world.nodes[0].hub.learn(user(1), &world.log.memberships(1, end), &as_of);
+    attach(&mut world.nodes[0].hub, seat, &Vector::default());
     let texts = |outbox: &Outbox| -> Vec<_> { frames(outbox).iter().map(|frame| frame["body"].clone()).collect() };
     assert_eq!(texts(&outbox), ["hi".into(), "ho".into(), Value::Null]);
     world.log.amend(0, direct(0, 1), 0, 3);
-    world.hear(partition, usize::MAX);
-    let (late, outbox) = connect(&mut world.hub, 1, 0);
-    attach(&mut world.hub, late, &Vector::default());
+    world.hear(0, partition, usize::MAX);
+    let (late, outbox) = connect(&mut world.nodes[0].hub, 1, 0);
+    attach(&mut world.nodes[0].hub, late, &Vector::default());
     assert_eq!(texts(&outbox), [Value::Null, Value::Null, Value::Null, Value::Null]);
-    let rings = format!("{:?}", world.hub.rings);
+    let rings = format!("{:?}", world.nodes[0].hub.rings);
     assert!(!rings.contains("\"ho\"") && !rings.contains("\"hi\""));
 }

@@ -39,15 +39,27 @@ pub(crate) struct Said {
 }
 
 impl Told {
-    /// `None` for an event that no socket hears of.
-    pub(crate) fn of(envelope: &Arc<Envelope>) -> Option<Self> {
+    /// `None` for an event that no socket hears of; of receipts only what is `news`.
+    pub(crate) fn of(envelope: &Arc<Envelope>, mut news: impl FnMut(Receipt) -> Option<Receipt>) -> Option<Self> {
+        let news = |tale| match tale {
+            Tale::Receipt(receipt) => news(receipt).map(Tale::Receipt),
+            Tale::Members(_) | Tale::Message(..) | Tale::Person(_) => Some(tale),
+        };
         let piece = |tale| Piece { tale, last: OnceLock::new(), before_last: OnceLock::new() };
-        let pieces: Vec<_> = tales(envelope).into_iter().map(piece).collect();
+        let pieces: Vec<_> = tales(envelope).into_iter().filter_map(news).map(piece).collect();
         (!pieces.is_empty()).then(|| Self { envelope: Arc::clone(envelope), pieces })
     }
 
     pub(super) fn position(&self) -> Position {
         self.envelope.position
+    }
+
+    /// The receipts that it tells.
+    pub(super) fn receipts(&self) -> impl Iterator<Item = Receipt> {
+        self.pieces.iter().filter_map(|piece| match piece.tale {
+            Tale::Receipt(receipt) => Some(receipt),
+            Tale::Members(_) | Tale::Message(..) | Tale::Person(_) => None,
+        })
     }
 
     /// What it may come to in memory, about.

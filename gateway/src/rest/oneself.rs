@@ -8,11 +8,16 @@ use crate::{
     json::Json,
     limits::Account,
     openapi::{BodyProblem, CallerProblem, LimitProblem},
-    positions::{After, AsOf, At, ask, deadline},
+    positions::{After, AsOf, At, ask, deadline, written},
     problem::{Kind, Problem},
     shapes,
 };
-use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use command::accounts::{AccountError, ProfileChange};
 use events::{
     event::{Adders, Viewers},
@@ -71,6 +76,32 @@ impl From<Oneself> for Me {
     }
 }
 
+impl Me {
+    /// What a view shows that has not seen the change yet, with it.
+    fn changed(mut self, change: ProfileChange) -> Self {
+        let ProfileChange { display_name, about, last_seen_visible_to, may_add_me } = change;
+        if let Some(name) = display_name {
+            name.as_str().clone_into(&mut self.user.display_name);
+        }
+        if let Some(about) = about {
+            about.as_str().clone_into(&mut self.user.about);
+        }
+        if let Some(viewers) = last_seen_visible_to {
+            self.last_seen_visible_to = word(&viewers);
+        }
+        if let Some(adders) = may_add_me {
+            self.may_add_me = word(&adders);
+        }
+        self
+    }
+}
+
+/// A setting as the events, and hence the view, spell it.
+fn word(setting: &impl Serialize) -> String {
+    let word = serde_json::to_value(setting).expect("a setting is a word");
+    word.as_str().expect("a setting is a word").to_owned()
+}
+
 /// Tells who the caller is.
 #[utoipa::path(get, path = "/v1/me", tag = "accounts", operation_id = "get_me", security(("bearer" = [])),
     params(After),
@@ -98,13 +129,15 @@ pub(super) async fn get(State(app): State<App>, caller: Caller, after: After) ->
     responses(
         (status = 200, description = "The caller as they are now", body = Me,
             headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
+        (status = 204, description = "Changed; how the caller looks now cannot be read at the moment",
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         CallerProblem, BodyProblem,
     ))]
 pub(super) async fn change(
     State(app): State<App>,
     caller: Caller,
     Json(request): Json<Change>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     let Change { display_name, about, last_seen_visible_to, may_add_me } = request;
     let display_name = display_name.map(|name| Line::parse(&name)).transpose();
     let about = about.map(|about| About::parse(&about)).transpose();
@@ -114,11 +147,17 @@ pub(super) async fn change(
         last_seen_visible_to,
         may_add_me,
     };
-    let position = app.accounts.change_profile(&caller.0, change).await?;
-    let question = || app.views.oneself(caller.user_id());
-    let answer = ask(&app, View::Directory, &position.into(), deadline(), question).await?;
-    let oneself = answer.value.ok_or_else(Problem::not_found)?;
-    Ok((At(position), AsOf(answer.as_of), Answer(Me::from(oneself))))
+    let position = app.accounts.change_profile(&caller.0, change.clone()).await?;
+    let (app, user_id) = (&app, caller.user_id());
+    let shown = |after: After| async move {
+        let answer = after.ask(app, View::Directory, || app.views.oneself(user_id)).await?;
+        Ok((answer.as_of, Me::from(answer.value.ok_or_else(Problem::not_found)?)))
+    };
+    let Some(((as_of, me), is_newest)) = written(position, shown).await else {
+        return Ok((StatusCode::NO_CONTENT, At(position), ()).into_response());
+    };
+    let me = if is_newest { me } else { me.changed(change) };
+    Ok((At(position), AsOf(as_of), Answer(me)).into_response())
 }
 
 /// Sets another password, and ends all other sessions.

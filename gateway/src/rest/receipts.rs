@@ -4,7 +4,7 @@ use crate::{
     app::App,
     auth::Caller,
     json::Json,
-    openapi::{BodyProblem, CallerProblem, NotThere},
+    openapi::{BodyProblem, CallerProblem, LimitProblem, NotThere},
     params::InPath,
     positions::{After, AsOf, At},
     problem::{Kind, Problem},
@@ -70,7 +70,7 @@ impl From<inbox::Receipt> for Receipt {
     responses(
         (status = 204, description = "Moved, or further already",
             headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
-        NotThere, CallerProblem, BodyProblem,
+        NotThere, CallerProblem, BodyProblem, LimitProblem,
     ))]
 pub(super) async fn advance(
     State(app): State<App>,
@@ -83,6 +83,7 @@ pub(super) async fn advance(
             .with_field("delivered", "is missing, and so is read")
             .with_field("read", "is missing, and so is delivered"));
     }
+    app.limits.receipt(caller.user_id())?;
     let position = app.threads.advance_receipt(caller.user_id(), thread_id, delivered, read).await?;
     Ok((StatusCode::NO_CONTENT, At(position), ()))
 }

@@ -7,12 +7,17 @@ use crate::{
     json::Json,
     openapi::{BodyProblem, CallerProblem, LimitProblem, NotAllowed, NotThere, QueryProblem},
     params::{self, InPath, InQuery},
-    positions::{After, AsOf, At},
+    positions::{After, AsOf, At, written},
     problem::Problem,
     shapes,
     time::Time,
 };
-use axum::{Json as Answer, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    Json as Answer,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use command::{thread::MAX_MEMBERS, threads::NewGroup};
 use events::{AttachmentId, ThreadId, UserId, Vector, event::Role, text::Line};
 use query::{
@@ -226,6 +231,8 @@ pub(super) async fn one(
     responses(
         (status = 200, description = "The thread as it is now", body = Thread,
             headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
+        (status = 204, description = "Changed; how the thread looks now cannot be read at the moment",
+            headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
         NotAllowed, NotThere, CallerProblem, BodyProblem, LimitProblem,
     ))]
 pub(super) async fn change(
@@ -233,16 +240,24 @@ pub(super) async fn change(
     caller: Caller,
     InPath(thread_id): InPath<ThreadId>,
     Json(ChangeThread { title }): Json<ChangeThread>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     let title = title.as_deref().map(Line::parse).transpose();
     let title = title.map_err(|error| Problem::invalid("title", error))?;
+    let reader = caller.user_id();
     let Some(title) = title else {
-        return Ok((None, shown(&app, &After::nothing(), caller.user_id(), thread_id).await?));
+        return Ok(shown(&app, &After::nothing(), reader, thread_id).await?.into_response());
     };
-    app.limits.send(caller.user_id())?;
-    let position = app.threads.rename(caller.user_id(), thread_id, &title).await?;
-    let thread = shown(&app, &After::at(position), caller.user_id(), thread_id).await?;
-    Ok((Some(At(position)), thread))
+    app.limits.send(reader)?;
+    let position = app.threads.rename(reader, thread_id, &title).await?;
+    let app = &app;
+    let written = written(position, |after| async move { shown(app, &after, reader, thread_id).await }).await;
+    let Some(((as_of, Answer(mut thread)), is_newest)) = written else {
+        return Ok((StatusCode::NO_CONTENT, At(position), ()).into_response());
+    };
+    if !is_newest {
+        thread.title = Some(title.as_str().to_owned());
+    }
+    Ok((At(position), as_of, Answer(thread)).into_response())
 }
 
 fn new_group(by: UserId, thread_id: Option<&str>, title: &str, member_ids: &[String]) -> Result<NewGroup, Problem> {
@@ -265,7 +280,7 @@ async fn shown(
     after: &After,
     reader: UserId,
     thread_id: ThreadId,
-) -> Result<impl IntoResponse + use<>, Problem> {
+) -> Result<(AsOf, Answer<Thread>), Problem> {
     let answer = after.ask(app, View::Inbox, || app.views.thread(reader, thread_id)).await?;
     let (as_of, threads) = with_peers(app, after, answer.as_of, reader, answer.value.into_iter().collect()).await?;
     let thread = threads.into_iter().next().ok_or_else(Problem::not_found)?;

@@ -91,7 +91,7 @@ async fn own(app: &App, absence: &Absence<'_>) -> Result<Option<Vec<Placed>>, Un
     }
     let facts = app.log.history_above(aggregate, absence.from.get(partition), MOST_OWN).await;
     let Some(facts) = facts.map_err(|error| unknown("the log does not answer", &error))? else { return Ok(None) };
-    let told = facts.iter().filter(|fact| absence.has(fact.position)).filter_map(Told::of);
+    let told = facts.iter().filter(|fact| absence.has(fact.position)).filter_map(|fact| Told::of(fact, Some));
     let said = told.flat_map(|told| told.frames_for_all());
     Ok(Some(said.filter_map(|said| said.position.map(|position| (position, said.frame))).collect()))
 }

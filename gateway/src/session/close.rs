@@ -12,6 +12,7 @@ impl Close {
     pub(crate) const PROTOCOL: u16 = 1002;
     pub(crate) const BINARY: u16 = 1003;
     pub(crate) const NOT_UTF8: u16 = 1007;
+    pub(crate) const FLOOD: u16 = 1008;
     pub(crate) const TOO_LONG: u16 = 1009;
     pub(crate) const COME_BACK: u16 = 1012;
     pub(crate) const SLOW: u16 = 1013;

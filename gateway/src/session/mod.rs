@@ -4,10 +4,12 @@
 //! the time of `poll_timeout`. What the hub pushes does not pass through here.
 
 mod close;
+mod flood;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use close::Close;
+pub(crate) use flood::Flood;
 
 use crate::frame::{AmendFrame, ClientFrame, Fault, RequestId, SendFrame};
 use axum::extract::ws::Utf8Bytes;
@@ -31,6 +33,8 @@ pub(crate) struct Session {
     ping: Duration,
     /// How long this client is asked to wait before it comes back, where all are sent away at once.
     jitter: Duration,
+    /// `None`: it may say as much as it likes.
+    flood: Option<Flood>,
     effects: VecDeque<Effect>,
 }
 
@@ -147,9 +151,9 @@ pub(crate) enum Command {
 }
 
 impl Session {
-    pub(crate) fn new(jitter: Duration) -> Self {
+    pub(crate) fn new(jitter: Duration, flood: Option<Flood>) -> Self {
         let effects = VecDeque::new();
-        Self { state: State::AwaitingHello, heard: Duration::ZERO, ping: HEARTBEAT, jitter, effects }
+        Self { state: State::AwaitingHello, heard: Duration::ZERO, ping: HEARTBEAT, jitter, flood, effects }
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
@@ -190,8 +194,16 @@ impl Session {
             return;
         }
         self.heard = now;
+        if self.flood.as_mut().is_some_and(|flood| !flood.takes_frame(now)) {
+            return self.close(Close::FLOOD, "too many frames");
+        }
         match incoming {
             Incoming::Text(text) => match ClientFrame::parse(text) {
+                Ok(frame)
+                    if frame.is_request() && self.flood.as_mut().is_some_and(|flood| !flood.takes_request(now)) =>
+                {
+                    self.close(Close::FLOOD, "too many requests");
+                }
                 Ok(frame) => self.handle_client_frame(frame),
                 Err(bad) => self.close(Close::BAD_FRAME, &bad.to_string()),
             },

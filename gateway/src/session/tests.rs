@@ -26,16 +26,25 @@ fn whose(session: u128, until: u64) -> Whose {
 
 impl Script {
     fn new() -> Self {
-        Self { session: Session::new(Duration::from_millis(1_234)), now: Duration::ZERO }
+        Self { session: Session::new(Duration::from_millis(1_234), None), now: Duration::ZERO }
+    }
+
+    /// Live, and cut off after three requests or five frames at once, of which one comes back in a second.
+    fn limited() -> Self {
+        let flood = Flood::beyond((3, seconds(1)), (5, seconds(1)));
+        let mut script = Self { session: Session::new(Duration::ZERO, Some(flood)), now: Duration::ZERO };
+        script.enter().wait(seconds(10));
+        script.effects();
+        script
+    }
+
+    fn enter(&mut self) -> &mut Self {
+        self.text(HELLO_FRAME).event(Event::Entered { whose: whose(2, 300), welcome: WELCOME }).event(Event::Attached)
     }
 
     fn live() -> Self {
         let mut script = Self::new();
-        script
-            .text(HELLO_FRAME)
-            .event(Event::Entered { whose: whose(2, 300), welcome: WELCOME })
-            .event(Event::Attached);
-        script.effects();
+        script.enter().effects();
         script
     }
 
@@ -119,6 +128,7 @@ fn bad_messages_end_it_with_their_codes() {
     Script::new().incoming(Incoming::Binary).closes(1003);
     Script::live().event(Event::NotUtf8).closes(1007);
     Script::live().event(Event::TooLong).closes(1009);
+    Script::live().event(Event::NotWebSocket).closes(1002);
 }
 
 #[test]
@@ -193,7 +203,7 @@ fn requests_are_carried_out_in_their_turn_also_before_it_is_live() {
     script.text(r#"{"type":"send","id":"a","to":"x","key":"k","body":"hi"}"#);
     script.text(r#"{"type":"react","id":"b"}"#);
     let effects = script.effects();
-    let [Effect::Execute(Command::Send(send)), Effect::Execute(Command::Refuse { id, fault: Fault(_) })] =
+    let [Effect::Execute(Command::Send(send)), Effect::Execute(Command::Refuse { id, fault: Fault { .. } })] =
         effects.as_slice()
     else {
         panic!("{effects:?}")
@@ -212,4 +222,44 @@ fn who_is_sent_away_is_told_when_to_come_back() {
     assert_eq!(reason, "views are behind; reconnect after 1234 ms");
     Script::live().event(Event::Superseded).closes(4409);
     Script::live().event(Event::Slow).closes(1013);
+}
+
+#[test]
+fn who_asks_for_too_much_at_once_is_cut_off_and_who_takes_their_time_is_not() {
+    let send = r#"{"type":"send","id":"a","to":"x","key":"k","body":"hi"}"#;
+    // A fault is answered as well.
+    for request in [send, r#"{"type":"react","id":"b"}"#] {
+        let mut script = Script::limited();
+        script.text(request).text(request).text(request);
+        assert_eq!(script.effects().len(), 3);
+        script.text(request).closes(1008);
+
+        let mut script = Script::limited();
+        script.text(request).text(request);
+        for _ in 0..100 {
+            script.text(request).wait(seconds(1));
+        }
+        assert!(script.effects().iter().all(|effect| matches!(effect, Effect::Execute(_) | Effect::Ping)));
+        script.text(request).text(request).closes(1008);
+    }
+}
+
+#[test]
+fn whatever_is_said_too_often_is_a_flood() {
+    let receipt = r#"{"type":"receipt","thread_id":"0190b5a0-0000-7000-8000-000000000002","read":1}"#;
+    let others = [r#"{"type":"ping"}"#, receipt, r#"{"type":"typing"}"#, r#"{"type":"watch"}"#];
+    for said in others.map(Incoming::Text).into_iter().chain([Incoming::Alive]) {
+        let mut script = Script::limited();
+        for _ in 0..5 {
+            script.incoming(said);
+        }
+        assert!(script.effects().iter().all(|effect| !matches!(effect, Effect::Close(_))), "{said:?}");
+        script.incoming(said).closes(1008);
+    }
+    let mut script = Script::new();
+    script.enter();
+    for _ in 0..10_000 {
+        script.text(others[0]);
+    }
+    assert_eq!(script.effects().iter().filter(|effect| **effect == Effect::Pong).count(), 10_000);
 }

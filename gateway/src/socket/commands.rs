@@ -4,8 +4,8 @@
 use crate::{
     amending,
     app::App,
-    frame::{self, AmendFrame, Fault, RequestId, SendFrame},
-    params,
+    frame::{self, AmendFrame, RequestId, SendFrame},
+    json, params,
     problem::{Kind, Problem},
     sending::{self, SendAnswer, SendRequest, Written},
     session::Command,
@@ -55,9 +55,13 @@ impl Commands {
                 .boxed(),
             ),
             Command::Refuse { id, fault } => {
-                self.waiting.push_back(std::future::ready(frame::error(&id, &refusal(&fault))).boxed());
+                self.waiting.push_back(
+                    std::future::ready(frame::error(&id, &json::mismatch(&fault.path, &fault.error))).boxed(),
+                );
             }
             Command::Receipt { delivered: None, read: None, .. } => {}
+            // Nobody is told: the next one says as much, and more.
+            Command::Receipt { .. } if app.limits.receipt(by).is_err() => {}
             Command::Receipt { thread_id, delivered, read } => self.receipts.push(
                 async move {
                     if let Err(error) = app.threads.advance_receipt(by, thread_id, delivered, read).await {
@@ -135,7 +139,9 @@ async fn carry_out(app: &App, by: UserId, send: &SendFrame) -> Result<SendAnswer
         (Some(thread_id), None) => sending::thread("thread_id", thread_id)?,
         (None, Some(peer)) => sending::peer("to", peer)?,
         (Some(_), Some(_)) | (None, None) => {
-            return Err(Problem::new(Kind::Validation, "either thread_id or to is needed"));
+            return Err(Problem::new(Kind::Validation, "either thread_id or to is needed")
+                .with_field("thread_id", "is given, or to is, and not both")
+                .with_field("to", "is given, or thread_id is, and not both"));
         }
     };
     let attachments = attachments.clone().unwrap_or_default();
@@ -158,8 +164,4 @@ async fn change(app: &App, by: UserId, amend: &AmendFrame) -> Result<ChangeAnswe
     };
     let amended = amending::amend(app, by, thread_id, number, change).await?;
     Ok(ChangeAnswer { position: amended.position })
-}
-
-fn refusal(Fault(why): &Fault) -> Problem {
-    Problem::new(Kind::Validation, why.clone())
 }

@@ -72,10 +72,11 @@ enum Last {
 impl Connection {
     pub(super) fn new(app: App, socket: WebSocket) -> Self {
         let (sink, stream) = socket.split();
+        let session = Session::new(jitter(), app.limits.flood());
         Self {
             app,
             began: Instant::now(),
-            session: Session::new(jitter()),
+            session,
             stream,
             writing: Writing::to(sink),
             outbox: Arc::default(),

@@ -29,7 +29,9 @@ pub(super) async fn threads(rig: &Rig, load: &Load, watchers: Vec<Watcher>) -> C
     }
     let mut connections = 0;
     for (watcher, history) in watchers.into_iter().zip(&histories) {
-        connections += watcher.check(history).await;
+        let seen = watcher.check(history).await;
+        connections += seen.connections;
+        rig.story.tell(format!("a device was sent away {:?} (code: times)", seen.closed));
     }
     rig.story.tell(format!("{counts:?}, {connections} connections of devices"));
     counts

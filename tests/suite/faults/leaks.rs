@@ -4,11 +4,12 @@
 
 use super::story::Story;
 use crate::{
+    device::Device,
     harness::{Deployment, Herald},
     people::{Answer, Person},
     socket::client::Client,
 };
-use events::{Aggregate, Event, ThreadEvent, UserId, Vector, event::Number, log::History};
+use events::{Aggregate, Event, Position, ThreadEvent, UserId, Vector, event::Number, log::History};
 use futures_util::future::{join_all, select};
 use herald::node::Role;
 use projection::{Runner, View};
@@ -50,6 +51,8 @@ struct Scene {
     progress: Notify,
     /// What the goer saw of the thread: where, and which numbers.
     seen: Mutex<BTreeSet<(&'static str, u64)>>,
+    /// Where the receipts lie that others were told of the goer.
+    overheard: Mutex<BTreeSet<Position>>,
 }
 
 impl Scene {
@@ -64,7 +67,23 @@ impl Scene {
         let thread = owner.create_group(&[&writer, &goer]).await;
         let [sent, reads, removals] = [0; 3].map(AtomicUsize::new);
         let (over, progress, seen) = (AtomicBool::new(false), Notify::new(), Mutex::default());
-        Self { story, deployment, nodes, thread, owner, writer, goer, sent, reads, removals, over, progress, seen }
+        let overheard = Mutex::default();
+        Self {
+            story,
+            deployment,
+            nodes,
+            thread,
+            owner,
+            writer,
+            goer,
+            sent,
+            reads,
+            removals,
+            over,
+            progress,
+            seen,
+            overheard,
+        }
     }
 
     fn node(&self) -> &str {
@@ -206,6 +225,35 @@ impl Scene {
         }
     }
 
+    /// The goer says how far they have read, member or not, on nodes that may not know.
+    async fn acknowledge(&self) {
+        let path = format!("/v1/threads/{}/receipt", self.thread);
+        while !self.is_over() {
+            let read = 1 + self.story.below(self.sent.load(Relaxed) + 1);
+            let answer = self.goer.at(self.node()).put(&path, json!({ "read": read })).await;
+            let may_be = [StatusCode::NO_CONTENT, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY];
+            assert!(may_be.contains(&answer.status), "{answer:?}");
+        }
+    }
+
+    /// Another member listens to what is told of the goer, on one of the nodes.
+    async fn overhear(&self, node: usize) {
+        let mut device = Device::of(&self.owner, std::slice::from_ref(&self.nodes[node].url));
+        while !self.is_over() {
+            let mut next = pin!(device.next());
+            let frame = loop {
+                tokio::select! {
+                    frame = &mut next => break frame,
+                    () = self.progress.notified() => if self.is_over() { return },
+                }
+            };
+            if frame["type"] == "receipt" && frame["user_id"] == json!(self.goer.user_id) {
+                let position = frame["position"].as_str().map(|position| position.parse::<Position>().unwrap());
+                self.overheard.lock().unwrap().extend(position);
+            }
+        }
+    }
+
     fn hear(&self, place: &'static str, frame: &Value) {
         if frame["type"] == "message" || frame["type"] == "message_edited" {
             self.note(place, &frame["number"]);
@@ -246,12 +294,17 @@ impl Scene {
         let goer: UserId = self.goer.user_id.parse().unwrap();
         let (mut is_member, mut removals) = (true, 0);
         let mut visible: BTreeMap<Number, bool> = BTreeMap::new();
+        let mut away: Vec<(u64, u64)> = Vec::new();
         for fact in facts {
             match &fact.event {
                 Event::Thread(ThreadEvent::MemberRemoved { user_id, .. }) if *user_id == goer => {
                     (is_member, removals) = (false, removals + 1);
+                    away.push((fact.position.sequence, u64::MAX));
                 }
-                Event::Thread(ThreadEvent::MemberAdded { user_id, .. }) if *user_id == goer => is_member = true,
+                Event::Thread(ThreadEvent::MemberAdded { user_id, .. }) if *user_id == goer => {
+                    is_member = true;
+                    away.last_mut().unwrap().1 = fact.position.sequence;
+                }
                 Event::Thread(ThreadEvent::MessageSent { number, .. }) => _ = visible.insert(*number, is_member),
                 Event::Thread(_) | Event::User(_) | Event::Receipts(_) => {}
             }
@@ -266,6 +319,12 @@ impl Scene {
         ));
         assert!(leaks.is_empty(), "seen by the removed: {leaks:?}");
         assert!(removals >= REMOVALS && hidden > 0, "nothing was at stake");
+        let overheard = self.overheard.lock().unwrap();
+        let while_away =
+            |position: &&Position| away.iter().any(|(left, back)| (*left..*back).contains(&position.sequence));
+        let late: Vec<_> = overheard.iter().filter(while_away).collect();
+        assert!(late.is_empty(), "receipts of the removed were told: {late:?}, away {away:?}");
+        assert!(!overheard.is_empty(), "no receipt was told");
         let places: BTreeSet<_> = seen.iter().map(|(place, _)| *place).collect();
         assert_eq!(places.len(), PLACES.len() + 2, "nothing was seen in some place: {places:?}");
     }
@@ -288,6 +347,9 @@ async fn watched_for(reads: usize, name: &'static str) {
         join_all((0..READERS).map(|_| scene.read())),
         scene.poll(),
         scene.listen(),
+        scene.acknowledge(),
+        Box::pin(scene.overhear(0)),
+        Box::pin(scene.overhear(1)),
         scene.until(reads),
     );
     scene.check().await;

@@ -4,8 +4,11 @@
 
 use super::{
     races,
+    redeploy::redeployed,
+    revoked::revoked,
     rig::{Rig, Victim},
-    runs::{bad_links, frozen, killed_at_random, nats_away, postgres_away, settle, watched},
+    runs::{bad_links, both_away, frozen, killed_at_random, nats_away, postgres_away, settle, watched},
+    slow::read_slowly,
     story::Story,
 };
 use crate::people::{Person, key};
@@ -97,14 +100,24 @@ async fn leaders_of_three_nats_servers_killed() {
         whole(&rig).await;
 
         load.ledger.more(100).await;
-        rig.kill(Victim::Herald(round % 2)).await;
+        herald_killed(&mut rig, &story, 1).await;
+    }
+    settle(&rig, load, watchers).await;
+}
+
+/// Each herald in turn, while somebody sends.
+pub(super) async fn herald_killed(rig: &mut Rig, story: &Story, rounds: usize) {
+    let urls = rig.urls();
+    let (ada, bob) = (Person::sign_up(&urls[0]).await, Person::sign_up(&urls[0]).await);
+    for round in 0..rounds {
+        let victim = Victim::Herald(round % urls.len());
+        rig.kill(victim).await;
         let took = resumes(&ada, &bob, &urls, Instant::now()).await;
         story.announce(format!("first acknowledgement {took:?} after kill -9 of a herald"));
         assert!(took <= AFTER_HERALD, "{took:?}");
-        rig.revive(Victim::Herald(round % 2)).await;
+        rig.revive(victim).await;
         rig.ready().await;
     }
-    settle(&rig, load, watchers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,6 +136,30 @@ async fn postgres_away_for_30_s() {
 #[ignore = "takes a minute"]
 async fn nats_away_for_30_s() {
     nats_away(&Story::new("long: nats away"), AWAY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute"]
+async fn both_away_for_30_s() {
+    both_away(&Story::new("long: both away"), AWAY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a quarter of an hour"]
+async fn redeployed_200_times() {
+    redeployed(&Story::new("long: redeployed"), 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn a_slow_reader_of_a_quarter_gigabyte() {
+    read_slowly(&Story::new("long: slow"), 8_192).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn sessions_revoked_many_times() {
+    revoked(&Story::new("long: revoked"), 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -149,6 +149,11 @@ impl Rig {
         self.story.tell(format!("started {victim:?}"));
     }
 
+    /// What a herald holds in memory, in bytes.
+    pub(super) fn resident(&self, node: usize) -> u64 {
+        self.heralds[node].process.as_ref().unwrap().resident()
+    }
+
     /// Puts the proxies before what runs now; heralds that are started from here on go through them.
     async fn stand_between(&mut self) {
         if self.nats.len() == 1 {

@@ -5,6 +5,7 @@
 use super::{
     check,
     load::{Load, answer},
+    long,
     rig::{Rig, Victim},
     story::Story,
     watcher::Watcher,
@@ -67,6 +68,28 @@ pub(super) async fn postgres_away(story: &Story, length: Duration) {
     let inbox = answer(reader.request(Method::GET, "/v1/threads")).await.unwrap();
     assert_eq!(inbox.status, StatusCode::SERVICE_UNAVAILABLE, "{}", inbox.body);
     assert_eq!(ready(&rig).await, StatusCode::SERVICE_UNAVAILABLE);
+    rig.revive(Victim::Postgres).await;
+    rig.ready().await;
+    load.ledger.more(50).await;
+    settle(&rig, load, watchers).await;
+}
+
+/// While Postgres is away NATS is restarted, and devices that lose their connections come back all the while: who
+/// cannot be told what they missed is sent away until they can.
+pub(super) async fn both_away(story: &Story, length: Duration) {
+    let mut rig = Rig::start(story, 1, 2).await;
+    let (load, watchers) = watched(&rig).await;
+    load.ledger.more(50).await;
+    rig.kill(Victim::Postgres).await;
+    load.ledger.more(50).await;
+    rig.kill(Victim::Nats(0)).await;
+    lasts(length).await;
+    rig.revive(Victim::Nats(0)).await;
+    load.ledger.more(50).await;
+    // Whoever was connected to it resumes, from another that has heard it all, or from none.
+    rig.kill(Victim::Herald(0)).await;
+    rig.revive(Victim::Herald(0)).await;
+    load.ledger.more(50).await;
     rig.revive(Victim::Postgres).await;
     rig.ready().await;
     load.ledger.more(50).await;
@@ -158,6 +181,18 @@ async fn killed_under_load_nothing_acknowledged_is_lost_and_nothing_is_there_twi
 #[tokio::test(flavor = "multi_thread")]
 async fn without_postgres_all_is_sent_and_what_was_sent_is_read_later() {
     postgres_away(&Story::new("postgres away"), SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_postgres_and_after_a_restart_of_nats_devices_resume_once_they_can() {
+    both_away(&Story::new("both away"), SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_herald_costs_its_clients_seconds() {
+    let story = Story::new("herald killed");
+    let mut rig = Rig::start(&story, 1, 2).await;
+    long::herald_killed(&mut rig, &story, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

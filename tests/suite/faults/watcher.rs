@@ -1,21 +1,15 @@
-//! Somebody's device while things fail: it keeps one vector, comes back to
-//! whichever herald answers, and resumes. What it saw of a thread is held
-//! against the thread's history.
+//! Somebody's device while things fail: what it saw of a thread is held against
+//! the thread's history.
 
 use super::rig::PATIENCE;
-use crate::people::Person;
-use events::Vector;
-use futures_util::{SinkExt, StreamExt};
+use crate::{device::Device, people::Person};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
-use tokio::{net::TcpStream, sync::watch, task::JoinSet, time::timeout};
-use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+use std::collections::BTreeMap;
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::timeout,
 };
-
-/// The server pings more often.
-const SILENCE: Duration = Duration::from_secs(40);
 
 pub(super) struct Watcher {
     /// The thread's last number, once it is known.
@@ -25,31 +19,27 @@ pub(super) struct Watcher {
 
 /// What a device saw: between two resets without a gap.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     runs: Vec<Vec<(u64, String)>>,
-    connections: usize,
+    /// How often the device had to connect, and how often it was sent away, by code.
+    pub(super) connections: usize,
+    pub(super) closed: BTreeMap<u16, usize>,
 }
 
 impl Watcher {
     /// Watches from now on; returns once the device is live.
     pub(super) async fn of(person: &Person, urls: &[String], thread_id: &str) -> Self {
-        let (last, (live, is_live)) = (watch::Sender::new(None), tokio::sync::oneshot::channel());
-        let device = Device {
-            token: person.access_token.clone(),
-            urls: urls.to_vec(),
-            thread_id: thread_id.to_owned(),
-            vector: None,
-            seen: Seen { runs: vec![Vec::new()], connections: 0 },
-            last: last.subscribe(),
-        };
+        let (last, (live, is_live)) = (watch::Sender::new(None), oneshot::channel());
+        let seen = Seen { runs: vec![Vec::new()], connections: 0, closed: BTreeMap::new() };
+        let watching = Watching { thread_id: thread_id.to_owned(), seen, last: last.subscribe() };
         let mut at_work = JoinSet::new();
-        at_work.spawn(device.run(live));
+        at_work.spawn(watching.run(Device::of(person, urls), live));
         is_live.await.unwrap();
         Self { last, at_work }
     }
 
-    /// Waits until all up to the last has been seen, and compares; how often the device had to connect.
-    pub(super) async fn check(mut self, history: &BTreeMap<u64, (String, String)>) -> usize {
+    /// Waits until all up to the last has been seen, and compares.
+    pub(super) async fn check(mut self, history: &BTreeMap<u64, (String, String)>) -> Seen {
         self.last.send_replace(history.keys().next_back().copied());
         let seen = timeout(PATIENCE, self.at_work.join_next()).await.expect("a device sees the last message in time");
         let seen = seen.unwrap().unwrap();
@@ -64,86 +54,41 @@ impl Watcher {
                 assert_eq!(history.get(number).map(|(key, _)| key), Some(key), "{number} is another in history");
             }
         }
-        seen.connections
+        seen
     }
 }
 
-struct Device {
-    token: String,
-    urls: Vec<String>,
+struct Watching {
     thread_id: String,
-    vector: Option<Vector>,
     seen: Seen,
     last: watch::Receiver<Option<u64>>,
 }
 
-impl Device {
-    async fn run(mut self, live: tokio::sync::oneshot::Sender<()>) -> Seen {
+impl Watching {
+    async fn run(mut self, mut device: Device, live: oneshot::Sender<()>) -> Seen {
         let mut live = Some(live);
-        for node in (0..self.urls.len()).cycle() {
-            if let Some(stream) = self.connect(node).await {
-                self.seen.connections += 1;
-                if self.listen(stream, &mut live).await.is_some() {
-                    break;
-                }
-            }
-        }
-        self.seen
-    }
-
-    async fn connect(&self, node: usize) -> Option<WebSocketStream<TcpStream>> {
-        let authority = self.urls[node].strip_prefix("http://")?;
-        let stream = TcpStream::connect(authority).await.ok()?;
-        let mut request = format!("ws://{authority}/v1/socket").into_client_request().unwrap();
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("herald.v1"));
-        let (mut stream, _) = timeout(SILENCE, client_async(request, stream)).await.ok()?.ok()?;
-        let mut hello = json!({ "type": "hello", "token": self.token });
-        if let Some(resume) = &self.vector {
-            hello["resume"] = json!(resume.to_string());
-        }
-        stream.send(Message::text(hello.to_string())).await.ok()?;
-        Some(stream)
-    }
-
-    /// Listens until the connection ends (`None`) or there is no more to come.
-    async fn listen(
-        &mut self,
-        mut stream: WebSocketStream<TcpStream>,
-        live: &mut Option<tokio::sync::oneshot::Sender<()>>,
-    ) -> Option<()> {
         let mut last = self.last.clone();
-        loop {
-            if self.is_complete() {
-                return Some(());
-            }
-            let message = tokio::select! {
-                message = timeout(SILENCE, stream.next()) => message.ok()??.ok()?,
+        while !self.is_complete() {
+            let frame = tokio::select! {
+                frame = device.next() => frame,
                 Ok(()) = last.changed() => continue,
             };
-            let Message::Text(text) = message else { continue };
-            let frame: Value = serde_json::from_str(&text).unwrap();
-            let vector = || frame["vector"].as_str().map(|vector| vector.parse::<Vector>().unwrap());
             match frame["type"].as_str().unwrap() {
-                "welcome" if self.vector.is_none() => self.vector = vector(),
                 "live" => {
-                    self.vector = vector();
+                    self.seen.connections += 1;
                     live.take().map(|live| live.send(()));
                 }
-                "reset" => {
-                    self.vector = vector();
-                    self.seen.runs.push(Vec::new());
-                }
-                _ => self.take(&frame),
+                // The first run begins with the first welcome.
+                "welcome" | "reset" if live.is_none() => self.seen.runs.push(Vec::new()),
+                "message" => self.take(&frame),
+                _ => {}
             }
         }
+        Seen { closed: device.closed, ..self.seen }
     }
 
     fn take(&mut self, frame: &Value) {
-        let Some(position) = frame["position"].as_str() else { return };
-        if let Some(vector) = &mut self.vector {
-            vector.raise(position.parse().unwrap());
-        }
-        if frame["type"] == "message" && frame["thread_id"] == json!(self.thread_id) {
+        if frame["thread_id"] == json!(self.thread_id) {
             let number = frame["number"].as_u64().unwrap();
             self.seen.runs.last_mut().unwrap().push((number, frame["key"].as_str().unwrap().to_owned()));
         }

@@ -24,7 +24,6 @@ use std::collections::BTreeMap;
 /// Has a hub forget everything that happened until now: so much is told in every partition that it holds nothing else.
 async fn have_forgotten(deployment: &Deployment) {
     let ids = Ids::random();
-    let stranger = UserId::from_uuid(ids.next());
     for partition in deployment.log.names().partitions() {
         let thread_id = loop {
             let thread_id = ThreadId::from_uuid(ids.next());
@@ -33,8 +32,9 @@ async fn have_forgotten(deployment: &Deployment) {
             }
         };
         for _ in 0..34 {
-            let receipt = Receipt { thread_id, user_id: stranger, delivered: 1, read: 1 };
-            let event = ReceiptEvent::ReceiptsAdvanced { receipts: vec![receipt; 2_000] }.into();
+            let stranger = || UserId::from_uuid(ids.next());
+            let receipt = |_| Receipt { thread_id, user_id: stranger(), delivered: 1, read: 1 };
+            let event = ReceiptEvent::ReceiptsAdvanced { receipts: (0..2_000).map(receipt).collect() }.into();
             let id = EventId::from_uuid(ids.next());
             let aggregate = Aggregate::Receipts(partition);
             deployment.log.append(&Draft { aggregate, id, by: None, at: millis(0), event }, None).await.unwrap();

@@ -1,5 +1,5 @@
-//! A client of the socket, as short as correct use is: it keeps one vector,
-//! raises it with each frame that it has processed, and resumes from it.
+//! One connection of a client, for tests that look at each frame of it: it holds
+//! the vector against every position that comes.
 
 use crate::people::Person;
 use events::{Position, Vector};
@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
 };
 
 /// Longer than anything that is waited for takes.
@@ -76,6 +76,11 @@ impl Client {
 
     pub async fn say(&mut self, frame: &Value) {
         self.send(Message::text(frame.to_string())).await;
+    }
+
+    /// Says it, unless the other side has closed.
+    pub async fn try_say(&mut self, frame: &Value) -> Result<(), Error> {
+        self.stream.send(Message::text(frame.to_string())).await
     }
 
     pub async fn send(&mut self, message: Message) {
