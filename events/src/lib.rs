@@ -16,6 +16,7 @@ pub mod seal;
 pub mod subject;
 pub mod text;
 pub mod trace;
+pub mod words;
 
 pub use clock::{Clock, Ids};
 pub use emoji::Emoji;
