@@ -10,22 +10,25 @@ pub enum View {
     Directory,
     Timeline,
     Inbox,
+    Search,
 }
 
 impl View {
-    pub const ALL: [Self; 3] = [Self::Directory, Self::Timeline, Self::Inbox];
+    pub const ALL: [Self; 4] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Directory => "directory",
             Self::Timeline => "timeline",
             Self::Inbox => "inbox",
+            Self::Search => "search",
         }
     }
 
     pub const fn version(self) -> i32 {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 2,
+            Self::Search => 1,
         }
     }
 
@@ -34,6 +37,7 @@ impl View {
             Self::Directory => 0,
             Self::Timeline => 1,
             Self::Inbox => 2,
+            Self::Search => 3,
         }
     }
 
@@ -43,6 +47,7 @@ impl View {
             Self::Directory => concat!(as_of!("directory"), "SELECT vector, version FROM as_of"),
             Self::Timeline => concat!(as_of!("timeline"), "SELECT vector, version FROM as_of"),
             Self::Inbox => concat!(as_of!("inbox"), "SELECT vector, version FROM as_of"),
+            Self::Search => concat!(as_of!("search"), "SELECT vector, version FROM as_of"),
         }
     }
 }

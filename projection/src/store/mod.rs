@@ -6,6 +6,8 @@ pub(crate) mod checkpoint;
 mod copy;
 mod directory;
 mod inbox;
+mod membership;
+mod search;
 mod timeline;
 
 use crate::projection::Projection;
