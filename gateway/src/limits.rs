@@ -32,6 +32,7 @@ const SIGN_UPS: Rate = (6, Duration::from_secs(30));
 const LOG_INS: Rate = (5, Duration::from_mins(5));
 const SENDS: Rate = (60, Duration::from_millis(50));
 const LOOK_UPS: Rate = (100, Duration::from_secs(1));
+const SEARCHES: Rate = (30, Duration::from_millis(200));
 const SYNCS: Rate = (60, Duration::from_millis(500));
 
 /// The limits of a node; none where the operator turned them off.
@@ -43,6 +44,7 @@ struct Inner {
     log_ins_to: Limit<Account>,
     sends: Limit<UserId>,
     look_ups: Limit<UserId>,
+    searches: Limit<UserId>,
     syncs: Limit<UserId>,
 }
 
@@ -67,6 +69,7 @@ impl Limits {
                 log_ins_to: Limit::new(LOG_INS),
                 sends: Limit::new(SENDS),
                 look_ups: Limit::new(LOOK_UPS),
+                searches: Limit::new(SEARCHES),
                 syncs: Limit::new(SYNCS),
             })
         }))
@@ -103,6 +106,12 @@ impl Limits {
     /// 429 where somebody tries too many usernames.
     pub(crate) fn look_up(&self, by: UserId) -> Result<(), Problem> {
         self.0.as_deref().map_or(Ok(()), |limits| limits.look_ups.take(&by))
+    }
+
+    /// # Errors
+    /// 429 where somebody searches too often.
+    pub(crate) fn search(&self, by: UserId) -> Result<(), Problem> {
+        self.0.as_deref().map_or(Ok(()), |limits| limits.searches.take(&by))
     }
 
     /// # Errors

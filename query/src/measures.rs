@@ -19,8 +19,10 @@ pub(crate) enum Question {
     Message,
     Missed,
     MovedReceipts,
+    Named,
     Oneself,
     Receipts,
+    Search,
     Thread,
     Threads,
     UserByUsername,
@@ -34,7 +36,7 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
@@ -45,8 +47,10 @@ impl Question {
         Self::Message,
         Self::Missed,
         Self::MovedReceipts,
+        Self::Named,
         Self::Oneself,
         Self::Receipts,
+        Self::Search,
         Self::Thread,
         Self::Threads,
         Self::UserByUsername,
@@ -65,8 +69,10 @@ impl Question {
             Self::Message => "message",
             Self::Missed => "missed",
             Self::MovedReceipts => "moved_receipts",
+            Self::Named => "named",
             Self::Oneself => "oneself",
             Self::Receipts => "receipts",
+            Self::Search => "search",
             Self::Thread => "thread",
             Self::Threads => "threads",
             Self::UserByUsername => "user_by_username",

@@ -32,6 +32,14 @@ impl View {
         }
     }
 
+    /// Whether a node serves though the view is far behind: nothing but its own questions waits for it.
+    pub const fn may_lag(self) -> bool {
+        match self {
+            Self::Directory | Self::Timeline | Self::Inbox => false,
+            Self::Search => true,
+        }
+    }
+
     pub(crate) const fn index(self) -> usize {
         match self {
             Self::Directory => 0,

@@ -12,6 +12,7 @@ mod operators;
 mod pages;
 mod reactions;
 mod receipts;
+mod search;
 mod sessions;
 mod settings;
 mod socket;
@@ -73,6 +74,7 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(reactions::put, reactions::remove))
         .routes(routes!(receipts::advance))
         .routes(routes!(receipts::all))
+        .routes(routes!(search::find))
         .routes(routes!(socket::open))
         .routes(routes!(sync::sync))
         .routes(routes!(operators::jwks))
