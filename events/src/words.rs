@@ -52,9 +52,10 @@ impl Folded {
     }
 
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
-        self.0.split(' ').filter(|run| !run.is_empty()).map(|run| {
-            if run.starts_with(is_unspaced) { Run::Unspaced(run) } else { Run::Word(run) }
-        })
+        self.0
+            .split(' ')
+            .filter(|run| !run.is_empty())
+            .map(|run| if run.starts_with(is_unspaced) { Run::Unspaced(run) } else { Run::Word(run) })
     }
 
     /// What the text is looked up by, each once: its words, and of scripts without spaces each character with the one

@@ -6,7 +6,9 @@ use crate::{
     membership::{Happened, Member, move_member},
     projection::Projection,
 };
-use events::{Aggregate, Envelope, Event, Text, ThreadEvent, ThreadId, Timestamp, UserId, event::Number, words::Folded};
+use events::{
+    Aggregate, Envelope, Event, Text, ThreadEvent, ThreadId, Timestamp, UserId, event::Number, words::Folded,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many postings are a batch, however few messages they are of.
@@ -124,3 +126,7 @@ impl Search {
         text
     }
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

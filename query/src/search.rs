@@ -155,8 +155,7 @@ impl Views {
             return Ok(Answer { as_of, value: None });
         }
         let hits = rows.iter().filter_map(|row| hit(row, wording).transpose()).collect::<Result<_, _>>()?;
-        let cursor =
-            |last: &Hit| Cursor::Hit { sent_at: last.sent_at, thread_id: last.thread_id, number: last.number };
+        let cursor = |last: &Hit| Cursor::Hit { sent_at: last.sent_at, thread_id: last.thread_id, number: last.number };
         Ok(Answer { as_of, value: Some(Paged::new(hits, limit, cursor)) })
     }
 }

@@ -5,6 +5,7 @@ mod contacts;
 mod groups;
 mod kept;
 mod limits;
+mod search;
 
 use crate::{
     harness::{Deployment, Herald},
@@ -514,7 +515,7 @@ async fn pages_need_nothing_from_elsewhere() {
     let ready = send(Client::new().get(format!("{}/readyz", herald.url))).await;
     assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(3)), "{ready:?}");
     let views: Vec<_> = ready.body["views"].as_array().unwrap().iter().map(|view| &view["view"]).collect();
-    assert_eq!(views, ["directory", "timeline", "inbox"]);
+    assert_eq!(views, ["directory", "timeline", "inbox", "search"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

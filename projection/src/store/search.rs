@@ -204,8 +204,5 @@ fn old(row: &PgRow) -> Result<Old, sqlx::Error> {
     let number = u32::try_from(row.try_get::<i32, _>("number")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
     let thread_id = ThreadId::from_uuid(row.try_get::<Uuid, _>("thread_id")?);
     let folded = row.try_get::<Option<String>, _>("folded")?.unwrap_or_default();
-    Ok(Old {
-        of: Of { thread_id, number, sent_at: row.try_get("sent_at")? },
-        terms: Folded::stored(folded).terms(),
-    })
+    Ok(Old { of: Of { thread_id, number, sent_at: row.try_get("sent_at")? }, terms: Folded::stored(folded).terms() })
 }
