@@ -18,6 +18,8 @@ mod timeline;
 mod view;
 
 #[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 mod tests;
 
 pub use delay::Delay;

@@ -12,7 +12,7 @@ use events::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many postings are a batch, however few messages they are of.
-const MOST_POSTINGS: usize = 50_000;
+pub(crate) const MOST_POSTINGS: usize = 50_000;
 
 /// Rows to add, to change and to remove: of each message what it comes to.
 #[derive(Debug, Default, PartialEq)]
@@ -126,7 +126,3 @@ impl Search {
         text
     }
 }
-
-#[cfg(test)]
-#[path = "search_tests.rs"]
-mod tests;

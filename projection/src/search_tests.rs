@@ -1,5 +1,7 @@
-use super::{Amended, MOST_POSTINGS, Search};
-use crate::projection::Projection;
+use crate::{
+    projection::Projection,
+    search::{Amended, MOST_POSTINGS, Search},
+};
 use events::{
     Aggregate, Envelope, EventId, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId, UserId, clock::millis,
 };
