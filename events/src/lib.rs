@@ -18,6 +18,7 @@ pub mod seal;
 pub mod subject;
 pub mod text;
 pub mod trace;
+pub mod words;
 
 pub use attachment::Attachment;
 pub use blobs::Blobs;

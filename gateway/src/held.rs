@@ -2,7 +2,7 @@
 //! against the tables, buckets and folders that there really are.
 
 /// What the lines of an export are, by what they say they are.
-pub(crate) const LINES: [(&str, &str); 12] = [
+pub(crate) const LINES: &[(&str, &str)] = &[
     ("export", "whose export this is, and when it was made; the first line"),
     ("user", "what the person is called, how they look, and what others may"),
     ("session", "a device that is logged in"),
@@ -30,7 +30,7 @@ pub enum Held {
 }
 
 /// Every place where data lies: tables as `view.table`, buckets and streams by their kind, and the store of files.
-pub const PLACES: [(&str, Held); 37] = [
+pub const PLACES: &[(&str, Held)] = &[
     ("directory.users", Held::Told("user")),
     ("directory.pictures", Held::Told("user")),
     ("directory.contacts", Held::Told("contact")),
@@ -55,6 +55,12 @@ pub const PLACES: [(&str, Held); 37] = [
     ("directory._sqlx_migrations", Held::Untold("which migrations were applied")),
     ("timeline._sqlx_migrations", Held::Untold("which migrations were applied")),
     ("inbox._sqlx_migrations", Held::Untold("which migrations were applied")),
+    ("search.messages", Held::Told("message")),
+    ("search.postings", Held::Told("message")),
+    ("search.members", Held::Told("membership")),
+    ("search.checkpoint", Held::Untold("how far the view has come")),
+    ("search.generation", Held::Untold("which build of the view it is")),
+    ("search._sqlx_migrations", Held::Untold("which migrations were applied")),
     ("files", Held::Told("upload")),
     ("EVENTS", Held::Untold("the facts of which all lines are made")),
     ("UPLOADS", Held::Told("upload")),

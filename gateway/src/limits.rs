@@ -35,6 +35,7 @@ const LOOK_UPS: Rate = (100, Duration::from_secs(1));
 /// About a thousand files a day, and 4 GiB.
 const UPLOADS: Rate = (200, Duration::from_secs(108));
 const UPLOADED_MEBIBYTES: Rate = (1_024, Duration::from_secs(28));
+const SEARCHES: Rate = (30, Duration::from_millis(200));
 const SYNCS: Rate = (60, Duration::from_millis(500));
 const RECEIPTS: Rate = (300, Duration::from_millis(10));
 /// Frames of whatever kind over one socket.
@@ -51,6 +52,7 @@ struct Inner {
     log_ins_to: Limit<Account>,
     sends: Limit<UserId>,
     look_ups: Limit<UserId>,
+    searches: Limit<UserId>,
     syncs: Limit<UserId>,
     uploads: Limit<UserId>,
     uploaded_mebibytes: Limit<UserId>,
@@ -78,6 +80,7 @@ impl Limits {
                 log_ins_to: Limit::new(LOG_INS),
                 sends: Limit::new(SENDS),
                 look_ups: Limit::new(LOOK_UPS),
+                searches: Limit::new(SEARCHES),
                 syncs: Limit::new(SYNCS),
                 uploads: Limit::new(UPLOADS),
                 uploaded_mebibytes: Limit::new(UPLOADED_MEBIBYTES),
@@ -117,6 +120,12 @@ impl Limits {
     /// 429 where somebody tries too many usernames.
     pub(crate) fn look_up(&self, by: UserId) -> Result<(), Problem> {
         self.0.as_deref().map_or(Ok(()), |limits| limits.look_ups.take(&by))
+    }
+
+    /// # Errors
+    /// 429 where somebody searches too often.
+    pub(crate) fn search(&self, by: UserId) -> Result<(), Problem> {
+        self.0.as_deref().map_or(Ok(()), |limits| limits.searches.take(&by))
     }
 
     /// # Errors

@@ -108,6 +108,9 @@ impl From<query::Error> for Problem {
     fn from(error: query::Error) -> Self {
         match &error {
             query::Error::Unavailable(_) => Self::out_of_reach(&error),
+            query::Error::TooDear(_) => {
+                Self::unavailable("this takes too long: ask for less, or more precisely").caused_by(&error)
+            }
             query::Error::Behind(behind) => Self::view_behind(behind),
             query::Error::Cursor(_) => Self::invalid_cursor(),
             query::Error::Inconsistent(_) => Self::internal(&error),

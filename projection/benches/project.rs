@@ -5,12 +5,16 @@
 
 #[path = "../src/inbox.rs"]
 mod inbox;
+#[path = "../src/membership.rs"]
+mod membership;
 #[path = "../src/projection.rs"]
 mod projection;
+#[path = "../src/search.rs"]
+mod search;
 #[path = "../src/timeline.rs"]
 mod timeline;
 
-use crate::{inbox::Inbox, projection::Projection, timeline::Timeline};
+use crate::{inbox::Inbox, projection::Projection, search::Search, timeline::Timeline};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use events::{
     Aggregate, Envelope, EventId, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId, UserId, clock::millis,
@@ -63,6 +67,7 @@ fn views(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH.into()));
     group.bench_function("timeline", |bencher| bencher.iter(|| project::<Timeline>(black_box(&facts))));
     group.bench_function("inbox", |bencher| bencher.iter(|| project::<Inbox>(black_box(&facts))));
+    group.bench_function("search", |bencher| bencher.iter(|| project::<Search>(black_box(&facts))));
     group.finish();
 }
 

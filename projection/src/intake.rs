@@ -73,7 +73,7 @@ impl<P: Projection> Intake<P> {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.batch.events >= self.max
+        self.batch.events >= self.max || self.batch.writes.is_full()
     }
 
     pub(crate) fn take(&mut self) -> Batch<P> {

@@ -9,12 +9,16 @@ mod generation;
 mod inbox;
 mod intake;
 mod measures;
+mod membership;
 mod projection;
 mod runner;
+mod search;
 mod store;
 mod timeline;
 mod view;
 
+#[cfg(test)]
+mod search_tests;
 #[cfg(test)]
 mod tests;
 

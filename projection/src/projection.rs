@@ -10,6 +10,11 @@ pub(crate) trait Projection: Default {
 
     /// Whether the facts so far mean nothing to this view.
     fn is_empty(&self) -> bool;
+
+    /// Whether there is as much to write as one transaction should, however few the facts were.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// A message's number as the tables hold it.

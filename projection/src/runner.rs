@@ -10,6 +10,7 @@ use crate::{
     inbox::Inbox,
     intake::{Batch, Intake},
     measures::Measures,
+    search::Search,
     store::{
         Store,
         checkpoint::{self, Checkpoint},
@@ -104,6 +105,7 @@ impl Runner {
             View::Directory => self.drive::<Directory>(&stop).await,
             View::Timeline => self.drive::<Timeline>(&stop).await,
             View::Inbox => self.drive::<Inbox>(&stop).await,
+            View::Search => self.drive::<Search>(&stop).await,
         }
     }
 

@@ -1,9 +1,10 @@
 use crate::{
     directory::{Directory, Person},
     inbox::{Amended, Inbox, Last, Watermark},
+    membership::Joined,
     projection::Projection,
     store::checkpoint::Mark,
-    timeline::{Joined, Kind, Timeline},
+    timeline::{Kind, Timeline},
 };
 use events::{
     Aggregate, Emoji, Envelope, Event, EventId, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId,

@@ -2,7 +2,10 @@
 //! governs who sees it. Facts of threads only. A deletion is final, whatever is
 //! said of the message later.
 
-use crate::projection::Projection;
+use crate::{
+    membership::{Happened, Member, move_member},
+    projection::Projection,
+};
 use events::{
     Aggregate, Attachment, Emoji, Envelope, Event, MessageKey, Text, ThreadEvent, ThreadId, Timestamp, UserId,
     event::{Number, Role},
@@ -42,19 +45,6 @@ pub(crate) struct Attached {
     pub(crate) place: usize,
     pub(crate) author_id: UserId,
     pub(crate) file: Attachment,
-}
-
-/// What happened to a membership: a joining, a leaving, or both in this order.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Member {
-    pub(crate) joined: Option<Joined>,
-    pub(crate) left_sequence: Option<u64>,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) struct Joined {
-    pub(crate) sequence: u64,
-    pub(crate) number: Number,
 }
 
 /// What a message has that few have.
@@ -150,10 +140,9 @@ impl Kind {
 impl Projection for Timeline {
     fn project(&mut self, envelope: &Envelope) {
         if let (Aggregate::Thread(thread_id), Event::Thread(event)) = (envelope.aggregate, &envelope.event) {
-            let by = envelope.by.expect("what happens in a thread is done by somebody");
-            let happened = Happened { sequence: envelope.position.sequence, at: envelope.at, thread_id, by };
+            let happened = Happened::of(envelope, thread_id);
             self.message(happened, event);
-            self.member(happened, event);
+            move_member(&mut self.members, happened, event);
             self.changes.extend(change(happened, event));
         }
     }
@@ -163,15 +152,6 @@ impl Projection for Timeline {
         // A file comes with its message.
         messages.is_empty() && members.is_empty() && amended.is_empty() && reactions.is_empty() && changes.is_empty()
     }
-}
-
-/// When, where and by whom.
-#[derive(Clone, Copy)]
-struct Happened {
-    sequence: u64,
-    at: Timestamp,
-    thread_id: ThreadId,
-    by: UserId,
 }
 
 impl Timeline {
@@ -242,38 +222,6 @@ impl Timeline {
             | ThreadEvent::PeerBlocked { .. }
             | ThreadEvent::PeerUnblocked { .. } => {}
         }
-    }
-
-    fn member(&mut self, Happened { sequence, thread_id, by, .. }: Happened, event: &ThreadEvent) {
-        let mut join = |user_id: UserId, number: Number| {
-            let joined = Some(Joined { sequence, number });
-            self.members.insert((thread_id, user_id), Member { joined, left_sequence: None });
-        };
-        let left = match event {
-            ThreadEvent::DirectOpened { peer } | ThreadEvent::MessageSent { opens: Some(peer), .. } => {
-                join(by, 0);
-                join(*peer, 0);
-                return;
-            }
-            ThreadEvent::GroupCreated { members, .. } => {
-                members.iter().chain([&by]).for_each(|user_id| join(*user_id, 0));
-                return;
-            }
-            ThreadEvent::MemberAdded { user_id, number, .. } => return join(*user_id, *number),
-            ThreadEvent::MemberRemoved { user_id, .. } => *user_id,
-            ThreadEvent::MemberLeft { .. } => by,
-            ThreadEvent::MessageSent { opens: None, .. }
-            | ThreadEvent::MessageEdited { .. }
-            | ThreadEvent::MessageDeleted { .. }
-            | ThreadEvent::ReactionAdded { .. }
-            | ThreadEvent::ReactionRemoved { .. }
-            | ThreadEvent::Renamed { .. }
-            | ThreadEvent::PictureChanged { .. }
-            | ThreadEvent::RoleChanged { .. }
-            | ThreadEvent::PeerBlocked { .. }
-            | ThreadEvent::PeerUnblocked { .. } => return,
-        };
-        self.members.entry((thread_id, left)).or_default().left_sequence.get_or_insert(sequence);
     }
 }
 

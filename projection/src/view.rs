@@ -10,10 +10,11 @@ pub enum View {
     Directory,
     Timeline,
     Inbox,
+    Search,
 }
 
 impl View {
-    pub const ALL: [Self; 3] = [Self::Directory, Self::Timeline, Self::Inbox];
+    pub const ALL: [Self; 4] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search];
 
     /// The name of its schema, under which its checkpoints are announced too.
     pub const fn name(self) -> &'static str {
@@ -21,6 +22,7 @@ impl View {
             Self::Directory => "directory",
             Self::Timeline => "timeline",
             Self::Inbox => "inbox",
+            Self::Search => "search",
         }
     }
 
@@ -28,6 +30,7 @@ impl View {
     pub const fn version(self) -> i32 {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 3,
+            Self::Search => 1,
         }
     }
 
@@ -37,6 +40,7 @@ impl View {
             Self::Directory => sqlx::migrate!("../migrations/directory"),
             Self::Timeline => sqlx::migrate!("../migrations/timeline"),
             Self::Inbox => sqlx::migrate!("../migrations/inbox"),
+            Self::Search => sqlx::migrate!("../migrations/search"),
         };
         migrator.set_locking(false);
         migrator

@@ -3,7 +3,7 @@
 //! authorised anew.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use events::{ThreadId, Timestamp, UserId, clock::millis};
+use events::{ThreadId, Timestamp, UserId, clock::millis, event::Number};
 use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
@@ -19,6 +19,8 @@ pub enum Cursor {
     Contact { user_id: UserId },
     /// After that person in the list of blocks.
     Block { user_id: UserId },
+    /// After that message in what was found.
+    Hit { sent_at: Timestamp, thread_id: ThreadId, number: Number },
 }
 
 /// Why a text is no cursor of the list that it was given to.
@@ -30,6 +32,7 @@ const THREAD: u8 = 1;
 const MEMBER: u8 = 2;
 const CONTACT: u8 = 3;
 const BLOCK: u8 = 4;
+const HIT: u8 = 5;
 const CHECKSUM: usize = 6;
 /// From 1970 to 9999, in milliseconds.
 const TIMES: std::ops::Range<i64> = 0..253_402_300_800_000;
@@ -43,6 +46,13 @@ impl fmt::Display for Cursor {
             Self::Member { user_id } => person(MEMBER, *user_id),
             Self::Contact { user_id } => person(CONTACT, *user_id),
             Self::Block { user_id } => person(BLOCK, *user_id),
+            Self::Hit { sent_at, thread_id, number } => [
+                &[HIT],
+                &sent_at.timestamp_millis().to_be_bytes()[..],
+                &number.to_be_bytes(),
+                thread_id.uuid().as_bytes(),
+            ]
+            .concat(),
         };
         bytes.extend_from_slice(&checksum(&bytes));
         f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
@@ -60,15 +70,18 @@ impl FromStr for Cursor {
         }
         match content.split_first().ok_or(InvalidCursor)? {
             (&THREAD, rest) => {
-                let (time, id) = rest.split_first_chunk::<8>().ok_or(InvalidCursor)?;
-                let time = i64::from_be_bytes(*time);
-                // Postgres knows no time that far away.
-                let updated_at = Some(time).filter(|time| TIMES.contains(time)).map(millis).ok_or(InvalidCursor)?;
+                let (updated_at, id) = time(rest)?;
                 Ok(Self::Thread { updated_at, thread_id: ThreadId::from_uuid(uuid(id)?) })
             }
             (&MEMBER, id) => Ok(Self::Member { user_id: UserId::from_uuid(uuid(id)?) }),
             (&CONTACT, id) => Ok(Self::Contact { user_id: UserId::from_uuid(uuid(id)?) }),
             (&BLOCK, id) => Ok(Self::Block { user_id: UserId::from_uuid(uuid(id)?) }),
+            (&HIT, rest) => {
+                let (sent_at, rest) = time(rest)?;
+                let (number, id) = rest.split_first_chunk::<4>().ok_or(InvalidCursor)?;
+                let number = Number::from_be_bytes(*number);
+                Ok(Self::Hit { sent_at, thread_id: ThreadId::from_uuid(uuid(id)?), number })
+            }
             _ => Err(InvalidCursor),
         }
     }
@@ -76,6 +89,13 @@ impl FromStr for Cursor {
 
 fn person(kind: u8, user_id: UserId) -> Vec<u8> {
     [&[kind], &user_id.uuid().as_bytes()[..]].concat()
+}
+
+fn time(bytes: &[u8]) -> Result<(Timestamp, &[u8]), InvalidCursor> {
+    let (time, rest) = bytes.split_first_chunk::<8>().ok_or(InvalidCursor)?;
+    let time = i64::from_be_bytes(*time);
+    // Postgres knows no time that far away.
+    Ok((Some(time).filter(|time| TIMES.contains(time)).map(millis).ok_or(InvalidCursor)?, rest))
 }
 
 fn uuid(bytes: &[u8]) -> Result<Uuid, InvalidCursor> {

@@ -80,6 +80,13 @@ const BY_USERNAME: &str = concat!(
     "WHERE u.username = $2 AND u.display_name IS NOT NULL ORDER BY u.created_at, u.user_id LIMIT 1) p ON true"
 );
 
+/// Whose messages are meant, whether they want to hear of the reader or not.
+const NAMED: &str = concat!(
+    as_of!("directory"),
+    "SELECT vector, version, (SELECT u.user_id FROM directory.users u WHERE u.username = $1 \
+                              ORDER BY u.created_at, u.user_id LIMIT 1) AS user_id FROM as_of"
+);
+
 const CONTACTS: &str = concat!(
     as_of!("directory"),
     "SELECT vector, version, p.* FROM as_of LEFT JOIN ( \
@@ -130,6 +137,14 @@ impl Views {
     pub async fn user_by_username(&self, reader: UserId, username: &str) -> Result<Answer<Option<User>>, Error> {
         let query = sqlx::query(BY_USERNAME).bind(reader.uuid()).bind(username);
         one(&self.rows(Question::UserByUsername, query).await?)
+    }
+
+    /// Who bears a name, in canonical form; nothing else of them.
+    pub async fn named(&self, username: &str) -> Result<Answer<Option<UserId>>, Error> {
+        let rows = self.rows(Question::Named, sqlx::query(NAMED).bind(username)).await?;
+        let as_of = answer::vector(View::Directory, &rows)?;
+        let found = rows.first().map(|row| row.try_get::<Option<Uuid>, _>("user_id")).transpose()?.flatten();
+        Ok(Answer { as_of, value: found.map(UserId::from_uuid) })
     }
 
     /// A page of whom somebody keeps as a contact.

@@ -1,5 +1,5 @@
-//! Why there is no answer. The edge turns `Unavailable` and `Behind` into 503,
-//! `Inconsistent` into 500, `Cursor` into 400.
+//! Why there is no answer. The edge turns `Unavailable`, `TooDear` and `Behind`
+//! into 503, `Inconsistent` into 500, `Cursor` into 400.
 
 use crate::{Behind, InvalidCursor};
 
@@ -10,6 +10,9 @@ pub enum Error {
     /// Postgres is away or overloaded, or the view is not built yet, or not in a version that this build knows.
     #[error("the view cannot be read now")]
     Unavailable(#[source] Source),
+    /// The question takes longer than one may.
+    #[error("the question takes too long")]
+    TooDear(#[source] Source),
     /// The view has not come as far as was asked for.
     #[error(transparent)]
     Behind(#[from] Behind),
@@ -29,8 +32,19 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if is_passing(&error) { Self::Unavailable(error.into()) } else { Self::Inconsistent(error.into()) }
+        if is_too_dear(&error) {
+            Self::TooDear(error.into())
+        } else if is_passing(&error) {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Inconsistent(error.into())
+        }
     }
+}
+
+/// Whether its time limit ended the statement.
+fn is_too_dear(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("57014")
 }
 
 /// Whether the same question may well be answered later.

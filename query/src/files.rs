@@ -77,17 +77,37 @@ const OF_GROUP: &str = concat!(
          WHERE p.attachment_id = $2 LIMIT 1) f ON true"
 );
 
+/// As what somebody may see a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    WithMessage,
+    AsPerson,
+    AsGroup,
+}
+
+impl Shown {
+    pub const ALL: [Self; 3] = [Self::WithMessage, Self::AsPerson, Self::AsGroup];
+
+    /// The view that knows.
+    pub const fn view(self) -> View {
+        match self {
+            Self::WithMessage => View::Timeline,
+            Self::AsPerson => View::Directory,
+            Self::AsGroup => View::Inbox,
+        }
+    }
+}
+
 impl Views {
-    /// A file that came with a message or is a picture, by the view of that; `None` where it does not exist there for
-    /// the reader.
-    pub async fn file(&self, view: View, reader: UserId, id: AttachmentId) -> Result<Answer<Option<File>>, Error> {
-        let statement = match view {
-            View::Timeline => OF_MESSAGE,
-            View::Directory => OF_PERSON,
-            View::Inbox => OF_GROUP,
+    /// A file; `None` where it does not exist so for the reader.
+    pub async fn file(&self, shown: Shown, reader: UserId, id: AttachmentId) -> Result<Answer<Option<File>>, Error> {
+        let statement = match shown {
+            Shown::WithMessage => OF_MESSAGE,
+            Shown::AsPerson => OF_PERSON,
+            Shown::AsGroup => OF_GROUP,
         };
         let rows = self.rows(Question::File, sqlx::query(statement).bind(reader.uuid()).bind(id.uuid())).await?;
-        let as_of = answer::vector(view, &rows)?;
+        let as_of = answer::vector(shown.view(), &rows)?;
         Ok(Answer { as_of, value: rows.first().map(file).transpose()?.flatten() })
     }
 }

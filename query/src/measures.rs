@@ -22,9 +22,11 @@ pub(crate) enum Question {
     Message,
     Missed,
     MovedReceipts,
+    Named,
     Oneself,
     OwnMessages,
     Receipts,
+    Search,
     Thread,
     Threads,
     UserByUsername,
@@ -38,7 +40,7 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
@@ -52,9 +54,11 @@ impl Question {
         Self::Message,
         Self::Missed,
         Self::MovedReceipts,
+        Self::Named,
         Self::Oneself,
         Self::OwnMessages,
         Self::Receipts,
+        Self::Search,
         Self::Thread,
         Self::Threads,
         Self::UserByUsername,
@@ -76,9 +80,11 @@ impl Question {
             Self::Message => "message",
             Self::Missed => "missed",
             Self::MovedReceipts => "moved_receipts",
+            Self::Named => "named",
             Self::Oneself => "oneself",
             Self::OwnMessages => "own_messages",
             Self::Receipts => "receipts",
+            Self::Search => "search",
             Self::Thread => "thread",
             Self::Threads => "threads",
             Self::UserByUsername => "user_by_username",

@@ -11,7 +11,8 @@ fn a_cursor_reads_back_what_it_was_written_from() {
     let id = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0001);
     let thread = Cursor::Thread { updated_at: millis(1_790_000_000_123), thread_id: ThreadId::from_uuid(id) };
     let member = Cursor::Member { user_id: UserId::from_uuid(id) };
-    for cursor in [thread, member] {
+    let hit = Cursor::Hit { sent_at: millis(7), thread_id: ThreadId::from_uuid(id), number: 300 };
+    for cursor in [thread, member, hit] {
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
     }
 }

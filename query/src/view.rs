@@ -10,22 +10,33 @@ pub enum View {
     Directory,
     Timeline,
     Inbox,
+    Search,
 }
 
 impl View {
-    pub const ALL: [Self; 3] = [Self::Directory, Self::Timeline, Self::Inbox];
+    pub const ALL: [Self; 4] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Directory => "directory",
             Self::Timeline => "timeline",
             Self::Inbox => "inbox",
+            Self::Search => "search",
         }
     }
 
     pub const fn version(self) -> i32 {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 3,
+            Self::Search => 1,
+        }
+    }
+
+    /// Whether a node serves though the view is far behind: nothing but its own questions waits for it.
+    pub const fn may_lag(self) -> bool {
+        match self {
+            Self::Directory | Self::Timeline | Self::Inbox => false,
+            Self::Search => true,
         }
     }
 
@@ -34,6 +45,7 @@ impl View {
             Self::Directory => 0,
             Self::Timeline => 1,
             Self::Inbox => 2,
+            Self::Search => 3,
         }
     }
 
@@ -43,6 +55,7 @@ impl View {
             Self::Directory => concat!(as_of!("directory"), "SELECT vector, version FROM as_of"),
             Self::Timeline => concat!(as_of!("timeline"), "SELECT vector, version FROM as_of"),
             Self::Inbox => concat!(as_of!("inbox"), "SELECT vector, version FROM as_of"),
+            Self::Search => concat!(as_of!("search"), "SELECT vector, version FROM as_of"),
         }
     }
 }

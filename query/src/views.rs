@@ -19,12 +19,16 @@ use tracing::Instrument;
 const STATEMENT: &str = "3s";
 /// A connection that says nothing for longer than a statement may take is dead.
 const SILENCE: Duration = Duration::from_secs(4);
+/// For so many connections there is one more for searches.
+const APART: u32 = 4;
 const ACQUIRE: Duration = Duration::from_secs(2);
 
 /// The views. Clones share connections and freshness.
 #[derive(Clone)]
 pub struct Views {
     pool: PgPool,
+    /// For questions that may be dear: however many of them there are, the others find a connection.
+    apart: PgPool,
     freshness: Freshness,
     measures: Arc<Measures>,
 }
@@ -47,14 +51,22 @@ impl Views {
         let options = options
             .application_name("herald query")
             .options([("statement_timeout", STATEMENT), ("default_transaction_read_only", "on")]);
-        let pool =
-            PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options);
-        Ok(Self { pool, freshness, measures: Arc::new(Measures::new()) })
+        let pool = |connections| {
+            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
+            pool.connect_lazy_with(options.clone())
+        };
+        let (pool, apart) = (pool(connections), pool(connections.div_ceil(APART)));
+        Ok(Self { pool, apart, freshness, measures: Arc::new(Measures::new()) })
     }
 
     pub fn connections(&self) -> Connections {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        Connections { open: self.pool.size(), idle, most: self.pool.options().get_max_connections() }
+        let pools = [&self.pool, &self.apart];
+        let sum = |of: fn(&PgPool) -> u32| pools.iter().map(|pool| of(pool)).sum();
+        Connections {
+            open: sum(PgPool::size),
+            idle: sum(|pool| u32::try_from(pool.num_idle()).unwrap_or(u32::MAX)),
+            most: sum(|pool| pool.options().get_max_connections()),
+        }
     }
 
     /// How far the view is known to have come.
@@ -123,19 +135,20 @@ impl Views {
     ) -> Result<Vec<PgRow>, Error> {
         let began = Instant::now();
         let span = tracing::debug_span!("query.rows", query = question.name());
-        let rows = self.fetch(query).instrument(span).await;
+        let pool = if question == Question::Search { &self.apart } else { &self.pool };
+        let rows = fetch(pool, query).instrument(span).await;
         self.measures.asked(question, &rows, began.elapsed());
         rows
     }
+}
 
-    async fn fetch(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
-        let rows = async {
-            let mut connection = self.pool.acquire().await?;
-            query.fetch_all(&mut *connection).await
-        };
-        match timeout(ACQUIRE + SILENCE, rows).await {
-            Ok(rows) => Ok(rows?),
-            Err(silent) => Err(Error::Unavailable(silent.into())),
-        }
+async fn fetch(pool: &PgPool, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
+    let rows = async {
+        let mut connection = pool.acquire().await?;
+        query.fetch_all(&mut *connection).await
+    };
+    match timeout(ACQUIRE + SILENCE, rows).await {
+        Ok(rows) => Ok(rows?),
+        Err(silent) => Err(Error::Unavailable(silent.into())),
     }
 }

@@ -162,7 +162,7 @@ fn follow(seen: &Seen, trace: &str, entry: &str) {
     let append = named(seen, trace, "events.append");
     assert_eq!(append.parent_span_id, handled.span_id);
     assert_eq!(named(seen, trace, "gateway.push").parent_span_id, append.span_id);
-    for view in ["directory", "timeline", "inbox"] {
+    for view in ["directory", "timeline", "inbox", "search"] {
         let is_of_view =
             |span: &&Span| span.name == "projection.commit" && attribute(span, "view").as_deref() == Some(view);
         let links =

@@ -7,6 +7,7 @@ mod export;
 mod groups;
 mod kept;
 mod limits;
+mod search;
 mod written;
 
 use crate::{
@@ -520,7 +521,7 @@ async fn pages_need_nothing_from_elsewhere() {
     let ready = send(Client::new().get(format!("{}/readyz", herald.url))).await;
     assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(3)), "{ready:?}");
     let views: Vec<_> = ready.body["views"].as_array().unwrap().iter().map(|view| &view["view"]).collect();
-    assert_eq!(views, ["directory", "timeline", "inbox"]);
+    assert_eq!(views, ["directory", "timeline", "inbox", "search"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

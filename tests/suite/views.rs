@@ -149,7 +149,7 @@ async fn rows(deployment: &Deployment) -> Vec<(String, i64, Option<String>)> {
     let mut connection = connect(deployment).await;
     let tables = sqlx::query(
         "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables \
-         WHERE table_schema IN ('directory', 'timeline', 'inbox') \
+         WHERE table_schema IN ('directory', 'timeline', 'inbox', 'search') \
            AND table_name NOT IN ('generation', '_sqlx_migrations') ORDER BY 1",
     );
     let tables = tables.fetch_all(&mut connection).await.unwrap();
@@ -165,7 +165,7 @@ async fn rows(deployment: &Deployment) -> Vec<(String, i64, Option<String>)> {
 
 /// What a single runner makes of the whole log, beginning with nothing.
 async fn rebuilt(deployment: &Deployment, batch: usize) -> Vec<(String, i64, Option<String>)> {
-    connect(deployment).await.execute("DROP SCHEMA directory, timeline, inbox CASCADE").await.unwrap();
+    connect(deployment).await.execute("DROP SCHEMA directory, timeline, inbox, search CASCADE").await.unwrap();
     let mut running = Running::start(deployment, batch);
     running.reach(&deployment.log.end().await.unwrap()).await;
     running.stop().await;
@@ -235,7 +235,11 @@ async fn views_come_back_when_postgres_is_wiped_under_them() {
         |rows: &[(String, i64, Option<String>)]| rows.iter().find(|(name, ..)| name == "directory.users").unwrap().1;
     assert_eq!(users(&added), users(&before) + 1);
 
-    connect(&deployment).await.execute("DROP SCHEMA timeline CASCADE; DROP TABLE inbox.heads").await.unwrap();
+    connect(&deployment)
+        .await
+        .execute("DROP SCHEMA timeline CASCADE; DROP TABLE inbox.heads, search.postings")
+        .await
+        .unwrap();
     scribe.chatter(2).await;
     running.reach(&scribe.written).await;
     running.stop().await;

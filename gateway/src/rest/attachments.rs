@@ -32,7 +32,7 @@ use events::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
-use query::{View, files::File};
+use query::files::{File, Shown};
 use serde::Serialize;
 use std::{ops::RangeInclusive, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -172,8 +172,8 @@ async fn receive(app: &App, owner: UserId, upload: &mut Upload, mut body: Body) 
 /// What a caller may see of a file: with a message, as a picture, or as an upload of their own.
 async fn find(app: &App, after: &After, reader: UserId, id: AttachmentId) -> Result<(Vector, File), Problem> {
     let mut as_of = Vector::default();
-    for view in [View::Timeline, View::Directory, View::Inbox] {
-        let answer = after.ask(app, view, || app.views.file(view, reader, id)).await?;
+    for shown in Shown::ALL {
+        let answer = after.ask(app, shown.view(), || app.views.file(shown, reader, id)).await?;
         if let Some(file) = answer.value {
             return Ok((answer.as_of, file));
         }

@@ -15,6 +15,7 @@ mod pages;
 mod pictures;
 mod reactions;
 mod receipts;
+mod search;
 mod sessions;
 mod settings;
 mod socket;
@@ -81,6 +82,7 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(pictures::set_groups, pictures::remove_groups))
         .routes(routes!(receipts::advance))
         .routes(routes!(receipts::all))
+        .routes(routes!(search::find))
         .routes(routes!(socket::open))
         .routes(routes!(sync::sync))
         .routes(routes!(operators::jwks))

@@ -6,7 +6,9 @@ pub(crate) mod checkpoint;
 mod copy;
 mod directory;
 mod inbox;
+mod membership;
 mod pictures;
+mod search;
 mod timeline;
 
 use crate::projection::Projection;

@@ -2,28 +2,16 @@
 //! prepared statement, which is faster up to about a hundred rows. Messages
 //! first, then what became of them.
 
-use super::{Store, array, copy::Rows};
+use super::{Store, array, copy::Rows, membership::move_members};
 use crate::{
     projection::{column, sequence_column, size_column},
-    timeline::{Amended, Attached, Change, Member, Message, Timeline},
+    timeline::{Amended, Attached, Change, Message, Timeline},
 };
 use events::{Text, ThreadId, UserId, event::Number};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 const COPY_FROM: usize = 100;
-
-const JOIN: &str = "\
-    INSERT INTO members (joined_sequence, left_sequence, joined_number, thread_id, user_id) \
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::uuid[], $5::uuid[]) \
-    ON CONFLICT (thread_id, user_id) DO UPDATE SET \
-        joined_sequence = excluded.joined_sequence, left_sequence = excluded.left_sequence, \
-        joined_number = excluded.joined_number";
-
-const LEAVE: &str = "\
-    UPDATE members m SET left_sequence = l.left_sequence \
-    FROM unnest($1::bigint[], $2::uuid[], $3::uuid[]) AS l(left_sequence, thread_id, user_id) \
-    WHERE m.thread_id = l.thread_id AND m.user_id = l.user_id AND m.left_sequence IS NULL";
 
 const ADD_MESSAGES: &str = "\
     INSERT INTO messages (sequence, sent_at, number, thread_id, sender_id, key, reply_to, body) \
@@ -89,7 +77,7 @@ const ADD_CHANGES: &str = "\
 impl Store for Timeline {
     async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if !self.members.is_empty() {
-            move_members(connection, self).await?;
+            move_members(connection, &self.members).await?;
         }
         match self.messages.as_slice() {
             [] => {}
@@ -110,37 +98,6 @@ impl Store for Timeline {
         }
         Ok(())
     }
-}
-
-async fn move_members(connection: &mut PgConnection, timeline: &Timeline) -> Result<(), sqlx::Error> {
-    let mut joined = Vec::new();
-    let mut left = Vec::new();
-    for (key, Member { joined: joining, left_sequence }) in &timeline.members {
-        match (joining, left_sequence) {
-            (Some(joining), _) => joined.push((key, joining, *left_sequence)),
-            (None, Some(sequence)) => left.push((key, *sequence)),
-            (None, None) => {}
-        }
-    }
-    if !joined.is_empty() {
-        sqlx::query(JOIN)
-            .bind(array(&joined, |(_, joined, _)| sequence_column(joined.sequence)))
-            .bind(array(&joined, |(.., left)| left.map(sequence_column)))
-            .bind(array(&joined, |(_, joined, _)| column(joined.number)))
-            .bind(array(&joined, |((thread_id, _), ..)| thread_id.uuid()))
-            .bind(array(&joined, |((_, user_id), ..)| user_id.uuid()))
-            .execute(&mut *connection)
-            .await?;
-    }
-    if !left.is_empty() {
-        sqlx::query(LEAVE)
-            .bind(array(&left, |(_, sequence)| sequence_column(*sequence)))
-            .bind(array(&left, |((thread_id, _), _)| thread_id.uuid()))
-            .bind(array(&left, |((_, user_id), _)| user_id.uuid()))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
 }
 
 async fn add_messages(connection: &mut PgConnection, messages: &[Message]) -> Result<(), sqlx::Error> {

@@ -91,7 +91,7 @@ async fn converse() -> Seen {
                     let is_link = |span: &Span| span.links.iter().any(|link| hex(&link.trace_id) == *trace);
                     spans.iter().any(|span| is_link(span) && attribute(span, "view").as_deref() == Some(view))
                 };
-                pushed && ["directory", "timeline", "inbox"].into_iter().all(linked)
+                pushed && ["directory", "timeline", "inbox", "search"].into_iter().all(linked)
             })
         })
         .await;

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Where the removed looks, and under what name what they see is noted.
-const PLACES: [&str; 5] = ["history", "first page", "one message", "thread", "inbox"];
+const PLACES: [&str; 6] = ["history", "first page", "one message", "thread", "inbox", "search"];
 /// Where the thread is found or not, and no message of it.
 const OUTSIDE: [&str; 2] = ["members", "receipts"];
 /// Times that the goer goes, at least.
@@ -126,8 +126,9 @@ impl Scene {
             let looks = PLACES.into_iter().chain(OUTSIDE);
             let looks = looks.map(async |place| (place, self.look(place, Some(removed.position())).await));
             for (place, answer) in join_all(looks).await {
-                let found =
-                    answer.status == StatusCode::OK && (place != "inbox" || answer.body["threads"] != json!([]));
+                let found = answer.status == StatusCode::OK
+                    && (place != "inbox" || answer.body["threads"] != json!([]))
+                    && (place != "search" || answer.body["hits"] != json!([]));
                 assert!(!found, "{place} after the removal at {}: {answer:?}", removed.position());
             }
             let added = self.owner.at(self.node()).put(&member, json!({})).await;
@@ -148,9 +149,14 @@ impl Scene {
         let path = match place {
             "history" => format!("{thread}/messages?limit=100"),
             "first page" => format!("{thread}/messages?after=0&limit=100"),
-            "one message" => format!("{thread}/messages/{}", self.story.below(self.sent.load(Relaxed) + 2)),
+            // One of the newest, or the one that comes next: what is older is seldom the goer's.
+            "one message" => {
+                let number = (self.sent.load(Relaxed) + 1).saturating_sub(self.story.below(16));
+                format!("{thread}/messages/{number}")
+            }
             "thread" => thread,
             "members" | "receipts" => format!("{thread}/{place}"),
+            "search" => "/v1/search?q=not+for+everybody&limit=100".to_owned(),
             _ => "/v1/threads".to_owned(),
         };
         let goer = self.goer.at(self.node());
@@ -166,6 +172,7 @@ impl Scene {
                     self.note(place, &entry["number"]);
                 }
             });
+            body["hits"].as_array().into_iter().flatten().for_each(|hit| self.note(place, &hit["number"]));
             if place == "one message" {
                 self.note(place, &body["number"]);
             }
