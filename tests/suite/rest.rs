@@ -390,6 +390,7 @@ async fn history_is_paged_both_ways() {
         "deleted_at",
         "reactions",
         "mentions",
+        "attachments",
     ];
     assert_eq!(fields(&one.body), BTreeSet::from(entry));
     for number in ["0", "8", "99999999999"] {
@@ -472,6 +473,7 @@ async fn the_inbox_counts_what_is_unread_and_receipts_tell_who_read() {
         "muted_until",
         "archived",
         "pinned",
+        "picture",
         "role",
         "member_count",
     ];
@@ -519,7 +521,7 @@ async fn pages_need_nothing_from_elsewhere() {
     assert!(document.body["paths"]["/v1/threads/{thread_id}/messages"]["post"].is_object());
     assert_eq!(send(Client::new().get(format!("{}/healthz", herald.url))).await.body, json!({ "status": "ok" }));
     let ready = send(Client::new().get(format!("{}/readyz", herald.url))).await;
-    assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(3)), "{ready:?}");
+    assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(4)), "{ready:?}");
     let views: Vec<_> = ready.body["views"].as_array().unwrap().iter().map(|view| &view["view"]).collect();
     assert_eq!(views, ["directory", "timeline", "inbox", "search"]);
 }

@@ -1,7 +1,14 @@
 //! All that is held about the caller, as lines of JSON that say what they are.
 //! Streamed page by page: memory is bounded, and who reads slowly holds nothing up.
 
-use super::{contacts::Contact, history::Entry, oneself::Me, sessions::Session, threads, users::User};
+use super::{
+    contacts::Contact,
+    history::Entry,
+    oneself::{Me, oneself},
+    sessions::Session,
+    threads,
+    users::User,
+};
 use crate::{
     app::App,
     auth::Caller,
@@ -121,15 +128,14 @@ impl From<query::Error> for Cut {
 pub(super) async fn export(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
     let reader = caller.user_id();
     let place = app.exports.take(reader).ok_or_else(|| Problem::too_many(AGAIN))?;
-    let me = after.ask(&app, View::Directory, || app.views.oneself(reader)).await?;
+    let me = oneself(&app, &after, reader).await?;
     let kept = after.ask(&app, View::Inbox, || app.views.kept(reader, None, 1)).await?;
     let timeline =
         after.ask(&app, View::Timeline, || app.views.deeds(reader, ThreadId::direct(reader, reader), 0, 1)).await?;
     let as_of = both(&both(&me.as_of, &kept.as_of), &timeline.as_of);
-    let me = me.value.ok_or_else(Problem::not_found)?.into();
     let (sender, chunks) = mpsc::channel(WAITING);
     let chunks = stream::unfold(chunks, async |mut chunks| chunks.recv().await.map(|chunk| (chunk, chunks)));
-    app.sockets.spawn(tell(app.clone(), caller, me, Teller { sender, chunk: Vec::new(), lines: 0 }, place));
+    app.sockets.spawn(tell(app.clone(), caller, me.value, Teller { sender, chunk: Vec::new(), lines: 0 }, place));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
         (CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"herald-export.ndjson\"")),

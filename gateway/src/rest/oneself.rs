@@ -20,6 +20,7 @@ use axum::{
 };
 use command::accounts::{AccountError, ProfileChange};
 use events::{
+    UserId,
     event::{Adders, Viewers},
     text::{About, Line},
 };
@@ -111,16 +112,20 @@ fn word(setting: &impl Serialize) -> String {
         CallerProblem,
     ))]
 pub(super) async fn get(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
-    let user_id = caller.user_id();
+    let answer = oneself(&app, &after, caller.user_id()).await?;
+    Ok((AsOf(answer.as_of), Answer(answer.value)))
+}
+
+/// Who the caller is. Who bears a token has signed up: the view has only to hear of it.
+pub(super) async fn oneself(app: &App, after: &After, user_id: UserId) -> Result<query::Answer<Me>, Problem> {
     let question = || app.views.oneself(user_id);
-    let mut answer = after.ask(&app, View::Directory, question).await?;
+    let mut answer = after.ask(app, View::Directory, question).await?;
     if answer.value.is_none() {
-        // Who bears a token has signed up: the view has only to hear of it.
         let end = app.log.end().await.map_err(|error| Problem::out_of_reach(&error))?;
-        answer = ask(&app, View::Directory, &end, deadline(), question).await?;
+        answer = ask(app, View::Directory, &end, deadline(), question).await?;
     }
     let oneself = answer.value.ok_or_else(Problem::not_found)?;
-    Ok((AsOf(answer.as_of), Answer(Me::from(oneself))))
+    Ok(query::Answer { as_of: answer.as_of, value: Me::from(oneself) })
 }
 
 /// Changes what the caller is called, and what others may.

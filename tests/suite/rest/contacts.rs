@@ -28,7 +28,10 @@ async fn contacts_are_kept_under_an_alias_or_none_and_listed_in_pages() {
     let listed = ada_at_b.get_after(&last, "/v1/contacts").await;
     let contacts = listed.body["contacts"].as_array().unwrap();
     assert_eq!(contacts.len(), 3);
-    assert_eq!(fields(&contacts[0]), BTreeSet::from(["user_id", "username", "display_name", "about", "alias"]));
+    assert_eq!(
+        fields(&contacts[0]),
+        BTreeSet::from(["user_id", "username", "display_name", "about", "picture", "alias"])
+    );
     let of = |person: &Person| contacts.iter().find(|contact| contact["user_id"] == person.user_id.as_str()).unwrap();
     assert_eq!((&of(&others[0])["alias"], &of(&others[1])["alias"]), (&Value::Null, &json!("alias 1")));
 
