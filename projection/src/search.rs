@@ -12,7 +12,7 @@ use events::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many postings are a batch, however few messages they are of.
-pub(crate) const MOST_POSTINGS: usize = 50_000;
+pub(crate) const MOST_POSTINGS: usize = 20_000;
 
 /// Rows to add, to change and to remove: of each message what it comes to.
 #[derive(Debug, Default, PartialEq)]

@@ -76,6 +76,6 @@ fn what_happens_beside_messages_and_members_is_nothing_here() {
 fn few_messages_of_many_words_fill_a_batch() {
     let body = (0..1_000).map(|word| word.to_string()).collect::<Vec<_>>().join(" ");
     let messages = |count| projected((1..=count).map(|number| sent(number, Text::new(&body))));
-    assert!(!messages(40).is_full());
+    assert!(!messages(10).is_full());
     assert!(messages(u32::try_from(MOST_POSTINGS / 1_000).unwrap()).is_full());
 }

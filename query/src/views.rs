@@ -48,9 +48,12 @@ impl Views {
     /// When the URL is none of Postgres.
     pub fn new(database_url: &str, connections: u32, freshness: Freshness) -> Result<Self, Error> {
         let options: PgConnectOptions = database_url.parse()?;
-        let options = options
-            .application_name("herald query")
-            .options([("statement_timeout", STATEMENT), ("default_transaction_read_only", "on")]);
+        let options = options.application_name("herald query").options([
+            ("statement_timeout", STATEMENT),
+            ("default_transaction_read_only", "on"),
+            // Compiling a statement takes longer than any of ours.
+            ("jit", "off"),
+        ]);
         let pool = |connections| {
             let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
             pool.connect_lazy_with(options.clone())
