@@ -5,9 +5,9 @@
 
 use crate::{
     harness::{self, Herald},
-    people::{PASSWORD, Person, key},
+    people::{PASSWORD, Person, key, send},
 };
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -19,8 +19,8 @@ use tokio::process::Command;
 
 const MANY: u64 = 50_000;
 
-/// Operations that a run has to succeed with, of 38: a password is not guessed, and time is short.
-const SERVED: usize = 33;
+/// Operations that a run has to succeed with, of 46: a password and an unused upload are not guessed, and time is short.
+const SERVED: usize = 39;
 
 /// What Schemathesis is, and what it logs in with.
 fn own(file: &str) -> PathBuf {
@@ -62,7 +62,13 @@ async fn company(url: &str) -> (Person, Value) {
             assert_eq!(by.write_in(thread, text).await.status, StatusCode::CREATED);
         }
     }
+    let upload = somebody.request(Method::POST, "/v1/attachments").body("notes");
+    let file = send(upload).await.body["attachment_id"].clone();
+    let sent = json!({ "key": key(), "body": "look", "attachments": [file] });
+    let sent = somebody.post(&format!("/v1/threads/{}/messages", threads[0]), sent).await;
+    assert_eq!(sent.status, StatusCode::CREATED, "{sent:?}");
     let world = json!({
+        "attachment_id": [file],
         "user_id": [bob.user_id, cyd.user_id, somebody.user_id],
         "thread_id": threads,
         "number": [1, 2, 3],
