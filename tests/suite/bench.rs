@@ -106,11 +106,12 @@ async fn people_are_used_again_and_a_message_of_somebody_elses_fails_the_check()
 #[tokio::test]
 async fn in_a_group_all_others_hear_the_one_while_some_write_to_each_other() {
     let herald = Herald::start().await;
-    let (code, report) = bench(&["group", "--url", &herald.url, "--users", "5", "--rate", "50"]).await;
+    // So many are a crowd to the hub.
+    let (code, report) = bench(&["group", "--url", &herald.url, "--users", "70", "--rate", "50"]).await;
     assert_eq!(code, Some(0), "{report:#}");
     let count = |figure: &str| report[figure].as_u64().unwrap();
     assert!(count("messages") > 16, "{report:#}");
-    assert_eq!(count("deliveries"), count("messages") * 4, "{report:#}");
+    assert_eq!(count("deliveries"), count("messages") * 69, "{report:#}");
     let beside = report["check"]["verified"].as_u64().unwrap() - count("messages");
     assert!((20..=80).contains(&beside), "{report:#}");
     assert!(report["beside"]["delivery_ms"]["p99"].as_f64().unwrap() > 0.0, "{report:#}");
