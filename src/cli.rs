@@ -5,6 +5,7 @@ use crate::{
     bench,
     config::{self, Setting},
     embedded::{self, Servers},
+    files,
     metrics::{self, Gauges, Listen},
     node::{Node, Role, Settings},
 };
@@ -180,6 +181,7 @@ impl Cli {
             show(config, &node, settings)?;
             return Ok(ExitCode::SUCCESS);
         }
+        files::raise_limit();
         if let Some(Command::Bench(options)) = command {
             let _observability = observability::init(&log, false)?;
             return measure(*options, &node);

@@ -5,5 +5,6 @@ pub mod bench;
 pub mod cli;
 mod config;
 pub mod embedded;
+mod files;
 pub mod metrics;
 pub mod node;

@@ -19,7 +19,11 @@ use gateway::{App, hub::Hub};
 use projection::{Applied, Runner, View};
 use query::{Freshness, Views};
 use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Memory for cached users, in bytes.
@@ -27,6 +31,9 @@ const USERS_CACHE: u64 = 64 << 20;
 /// Connections to Postgres for queries; runners have one each besides.
 const QUERY_CONNECTIONS: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(500);
+/// Connections that wait to be accepted. All clients of a node that went come to another at once; who finds no room tries
+/// again after a second. The system's own limit may be lower.
+const BACKLOG: u32 = 4_096;
 /// How old a claim is before somebody else than its maker sees to it.
 const PROMISES_PAUSE: Duration = Duration::from_secs(5);
 /// How often unused uploads are looked for.
@@ -100,7 +107,7 @@ impl Node {
     /// When the address cannot be had, or the log is not what was asked for.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids) = (Clock::system(), Ids::random());
-        let listener = if settings.has_edge() { Some(listen(settings.listen).await?) } else { None };
+        let listener = if settings.has_edge() { Some(listen(settings.listen)?) } else { None };
         let meanwhile = async {
             match &listener {
                 Some(listener) => gateway::wait(listener).await,
@@ -216,8 +223,14 @@ impl Node {
     }
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().with_context(|| {
         format!("{address} cannot be listened on: choose another address with --listen or HERALD_LISTEN")
     })
 }

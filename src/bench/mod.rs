@@ -1,34 +1,35 @@
-//! `herald bench`: a load process beside a running herald. It moves messages
-//! between people over sockets, measures, checks what it moved, and reports it
-//! beside what the same servers do bare. It runs as a client and an observer:
-//! nothing of a node is in this process.
+//! `herald bench`: a load process beside a running herald. It uses it as clients
+//! do, measures, checks what it was told, and reports it beside what the same
+//! servers do bare. It runs as a client and an observer: nothing of a node is
+//! in this process.
 
-mod check;
+mod chat;
 mod floors;
+mod group;
 mod histogram;
-mod load;
+mod idle;
 mod options;
-mod pace;
 mod people;
 mod progress;
+mod reads;
 mod report;
+mod resume;
 mod scan;
 mod sizes;
-mod talker;
+mod socket;
+mod storm;
 mod target;
+mod transcript;
 mod usage;
-mod views;
 mod wire;
 
 pub use options::Options;
 
-use anyhow::Context;
 use events::log::Durability;
+use options::Work;
 use progress::Progress;
-use report::Report;
-use sizes::Sizes;
+use report::Finding;
 use std::{
-    fs,
     io::{Write, stdout},
     process::ExitCode,
 };
@@ -57,35 +58,21 @@ pub async fn run(
     };
     drop(target);
     let stopped = running.stop().await;
-    let Some(report) = outcome? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let Some(Finding { text, json, passed }) = outcome? else { return Ok(ExitCode::from(INTERRUPTED)) };
     stopped?;
-    tell(&report, options.json)?;
-    Ok(if report.check.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    writeln!(stdout(), "{}", if options.json { json } else { text })?;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn measure(options: &Options, target: &Target) -> anyhow::Result<Report> {
+async fn measure(options: &Options, target: &Target) -> anyhow::Result<Finding> {
     let progress = Progress::new();
-    let load_average = fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned();
-    progress.step("floors");
-    let floors = if options.no_floors { None } else { Some(floors::measure(target, options).await?) };
-    progress.step("people");
-    let people = people::gather(options, target).await?;
-    let before = Sizes::read(target).await?;
-    let moved = load::run(options, target, &people, &progress).await?;
-    let after = Sizes::read(target).await?;
-    progress.step("checking the views");
-    let check = check::run(target, &people, &moved, &progress).await.context("the views were not read back")?;
+    let finding = match options.work {
+        Work::Chat => chat::measure(options, target, &progress).await,
+        Work::Group => group::measure(options, target, &progress).await,
+        Work::Idle => idle::measure(options, target, &progress).await,
+        Work::Resume => resume::measure(options, target, &progress).await,
+        Work::Reads => reads::measure(options, target, &progress).await,
+    };
     progress.finish();
-    Ok(Report::new(options, target, load_average, floors, &people, &moved, &before, &after, check))
-}
-
-fn tell(report: &Report, json: bool) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
-    } else {
-        writeln!(out, "{report}")?;
-    }
-    Ok(())
+    finding
 }

@@ -1,21 +1,38 @@
 //! What the bench is asked to do, each bounded: a run ends, and fits into memory.
 
-use clap::Args;
-use std::path::PathBuf;
+use clap::{Args, ValueEnum};
+use std::{fmt, path::PathBuf};
 
 /// The fewest bytes that hold a moment and a count.
 pub(super) const SMALLEST_BODY: u16 = 20;
 
-/// Moves messages through herald, measures, and checks that every one arrived.
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// People write to each other over sockets, two by two.
+    Chat,
+    /// One writes into a group, all others hear it; a few write to each other meanwhile.
+    Group,
+    /// Sockets say hello, and then nothing.
+    Idle,
+    /// Sockets that were away come back all at once.
+    Resume,
+    /// Pages of history and of the inbox over REST.
+    Reads,
+}
+
+/// Loads herald, measures, and checks that nothing is lost or wrong.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
+    #[arg(value_enum, default_value_t = Work::Chat)]
+    pub work: Work,
     /// A running herald to load, `http://127.0.0.1:8080`; without it, one is started and stopped again.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// The NATS of the running herald: needed for the views' latency and the size of the log.
     #[arg(long, value_name = "URL", requires = "url")]
     pub nats_url: Option<String>,
-    /// The Postgres of the running herald: needed for the size of the views.
+    /// The Postgres of the running herald: needed for the size of the views, and what reads cost bare.
     #[arg(long, value_name = "URL", requires = "url")]
     pub database_url: Option<String>,
     /// The process of the running herald, whose CPU time and memory are told.
@@ -33,17 +50,37 @@ pub struct Options {
     /// Where a herald that is started keeps its data, which then stays; else it is temporary.
     #[arg(long, value_name = "FOLDER", conflicts_with = "url")]
     pub keep: Option<PathBuf>,
-    /// The people, two in a conversation, both writing.
-    #[arg(long, default_value_t = 200, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    /// The people: of a group its members (500), of idle sockets their owners (2000), of reads the readers (16).
+    #[arg(
+        long,
+        default_value = "200",
+        default_value_ifs = [("work", "group", "500"), ("work", "idle", "2000"), ("work", "reads", "16")],
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(2..=10_000)
+    )]
     pub users: u32,
     /// Keeps the people of a run, and the tokens that they log in with, for the next one on the same herald: their sign-up costs more than the load.
     #[arg(long, value_name = "FILE")]
     pub people: Option<PathBuf>,
-    /// How many messages each person has under way: sent, and not both acknowledged and told.
+    /// idle, resume: the sockets of each person.
+    #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=5))]
+    pub each: u32,
+    /// resume: how many messages each socket has missed.
+    #[arg(long, default_value_t = 100, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(2..=5_000))]
+    pub missed: u32,
+    /// idle, reads: hellos or requests under way at once.
+    #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub at_once: u32,
+    /// How many messages each writer has under way: sent, and not both acknowledged and told.
     #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub window: u32,
-    /// Messages a second over all people, sent on time whatever becomes of them; replaces the window.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    /// Messages a second over all people, sent on time whatever becomes of them; replaces the window. Beside a group, of those who write to each other (100).
+    #[arg(
+        long,
+        default_value_if("work", "group", "100"),
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=200_000)
+    )]
     pub rate: Option<u32>,
     /// The bytes of a message's text.
     #[arg(long, default_value_t = 100, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(i64::from(SMALLEST_BODY)..=4_096))]
@@ -60,4 +97,11 @@ pub struct Options {
     /// Prints one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value().expect("none is hidden");
+        f.write_str(value.get_name())
+    }
 }

@@ -1,5 +1,5 @@
-//! Those who write: signed up over REST, several at a time, or known from an
-//! earlier run; and the conversations that they are in, two in each.
+//! Those who use herald: signed up over REST, several at a time, or known from an
+//! earlier run; and the conversations that they are in.
 
 use super::{Options, target::Target};
 use anyhow::{Context, bail, ensure};
@@ -18,13 +18,22 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use uuid::Uuid;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Access tokens of people who came longer ago are exchanged before they are used: they are good for five minutes.
+const FRESH: Duration = Duration::from_mins(2);
+/// How long the views may take to come so far.
+const CATCHING_UP: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(200);
 
-/// People two by two: 0 writes with 1, 2 with 3.
+/// Those who have a session.
 pub(super) struct People {
     pub(super) http: Http,
     pub(super) all: Vec<Person>,
@@ -33,7 +42,7 @@ pub(super) struct People {
     pub(super) took: Duration,
 }
 
-/// Somebody with a session, in a conversation with somebody.
+/// Somebody with a session, and where they write.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Person {
     pub(super) user_id: String,
@@ -56,14 +65,14 @@ struct Kept {
     refresh_tokens: Vec<String>,
 }
 
-/// Finds or signs up everybody, and opens their conversations.
-pub(super) async fn gather(options: &Options, target: &Target) -> anyhow::Result<People> {
+/// Finds or signs up so many.
+pub(super) async fn gather(count: usize, options: &Options, target: &Target) -> anyhow::Result<People> {
     let http = Http { client: Client::builder().timeout(PATIENCE).build()?, url: target.url.clone() };
-    let count = usize::try_from(options.users - options.users % 2)?;
     let kept = options.people.as_deref().map_or_else(|| Ok(Vec::new()), |file| read(file, &target.url))?;
     let began = Instant::now();
     let run = Ids::random().next().simple().to_string();
     let signed_up = count.saturating_sub(kept.len());
+    let rest = kept.iter().skip(count).cloned().collect();
     let mut all = {
         let (http, kept) = (http.clone(), Arc::new(kept));
         in_parallel(count, move |index| {
@@ -78,33 +87,91 @@ pub(super) async fn gather(options: &Options, target: &Target) -> anyhow::Result
         .await?
     };
     let took = began.elapsed();
-    if let Some(file) = &options.people {
-        keep(file, &target.url, &all)?;
-    }
-    let pairs: Vec<_> = all.chunks(2).map(|pair| (pair[0].clone(), pair[1].user_id.clone())).collect();
-    let threads = {
-        let (http, pairs) = (http.clone(), Arc::new(pairs));
-        in_parallel(count / 2, move |index| {
-            let (http, pairs) = (http.clone(), Arc::clone(&pairs));
-            async move { http.open_thread(&pairs[index].0, &pairs[index].1).await }
+    if took > FRESH {
+        let (http, tokens) = (http.clone(), all.iter().map(|person: &Person| person.refresh_token.clone()));
+        let tokens = Arc::new(tokens.collect::<Vec<_>>());
+        all = in_parallel(count, move |index| {
+            let (http, tokens) = (http.clone(), Arc::clone(&tokens));
+            async move { http.session(&tokens[index]).await }
         })
-        .await?
-    };
-    for (pair, thread_id) in all.chunks_mut(2).zip(threads) {
-        for person in pair {
-            person.thread_id.clone_from(&thread_id);
-        }
+        .await?;
+    }
+    if let Some(file) = &options.people {
+        keep(file, &target.url, &all, rest)?;
     }
     Ok(People { http, all, signed_up, took })
 }
 
+impl Person {
+    /// The same person, who writes in another thread.
+    pub(super) fn writing_in(&self, thread_id: &str) -> Self {
+        Self { thread_id: thread_id.to_owned(), ..self.clone() }
+    }
+}
+
+impl People {
+    /// Those from an index on.
+    pub(super) fn split_off(&mut self, at: usize) -> Vec<Person> {
+        self.all.split_off(at)
+    }
+
+    /// Opens the conversations of people two by two: 0 writes with 1, 2 with 3.
+    pub(super) async fn pair(http: &Http, people: &mut [Person]) -> anyhow::Result<()> {
+        let pairs: Vec<_> = people.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].user_id.clone())).collect();
+        let count = pairs.len();
+        let threads = {
+            let (http, pairs) = (http.clone(), Arc::new(pairs));
+            in_parallel(count, move |index| {
+                let (http, pairs) = (http.clone(), Arc::clone(&pairs));
+                async move { http.open_thread(&pairs[index].0, &pairs[index].1).await }
+            })
+            .await?
+        };
+        for (pair, thread_id) in people.chunks_mut(2).zip(threads) {
+            for person in pair {
+                person.thread_id.clone_from(&thread_id);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Http {
-    /// What a person is told, once the views have what the position stands for.
-    pub(super) async fn get(&self, person: &Person, path: &str, after: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&person.access_token);
-        let request = if after.is_empty() { request } else { request.header("herald-after", after) };
-        let answer = request.send().await?;
-        Ok((answer.status(), answer.bytes().await?.to_vec()))
+    /// What a person is told, as soon as the views have what a position stands for.
+    pub(super) async fn get(&self, person: &Person, path: &str, after: &str) -> anyhow::Result<Vec<u8>> {
+        let began = Instant::now();
+        loop {
+            let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&person.access_token);
+            let request = if after.is_empty() { request } else { request.header("herald-after", after) };
+            let answer = request.send().await?;
+            let (status, body) = (answer.status(), answer.bytes().await?);
+            if status.is_success() {
+                return Ok(body.to_vec());
+            }
+            let text = String::from_utf8_lossy(&body);
+            ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "herald answered {status}: {text}");
+            ensure!(began.elapsed() < CATCHING_UP, "the views do not catch up: {text}");
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// A group of the first and all others.
+    pub(super) async fn create_group(&self, members: &[Person]) -> anyhow::Result<String> {
+        let [first, others @ ..] = members else { bail!("a group is of somebody") };
+        let member_ids: Vec<_> = others.iter().map(|person| &person.user_id).collect();
+        let body = json!({ "kind": "group", "title": "Bench", "member_ids": member_ids });
+        let request = self.client.post(format!("{}/v1/threads", self.url)).bearer_auth(&first.access_token).json(&body);
+        text(&ask(request).await.context("a group")?, "thread_id")
+    }
+
+    /// Writes into a thread; where the message lies.
+    pub(super) async fn write(&self, by: &Person, thread_id: &str, key: Uuid, body: &str) -> anyhow::Result<String> {
+        let body = json!({ "key": key, "body": body });
+        let url = format!("{}/v1/threads/{thread_id}/messages", self.url);
+        text(
+            &ask(self.client.post(url).bearer_auth(&by.access_token).json(&body)).await.context("a message")?,
+            "position",
+        )
     }
 
     async fn sign_up(&self, run: &str, index: usize) -> anyhow::Result<Person> {
@@ -193,8 +260,9 @@ fn read(file: &Path, url: &str) -> anyhow::Result<Vec<String>> {
     Ok(kept.refresh_tokens)
 }
 
-fn keep(file: &Path, url: &str, people: &[Person]) -> anyhow::Result<()> {
-    let refresh_tokens = people.iter().map(|person| person.refresh_token.clone()).collect();
+/// Keeps those who were used, and the rest of those who were known.
+fn keep(file: &Path, url: &str, people: &[Person], rest: Vec<String>) -> anyhow::Result<()> {
+    let refresh_tokens = people.iter().map(|person| person.refresh_token.clone()).chain(rest).collect();
     let kept = Kept { url: url.to_owned(), refresh_tokens };
     let written = File::options().create(true).truncate(true).write(true).mode(0o600).open(file);
     let written = written.and_then(|mut file| file.write_all(&serde_json::to_vec(&kept)?));

@@ -1,6 +1,6 @@
 //! What a person at a terminal sees while the bench runs; nobody else sees it.
 
-use super::load::Counts;
+use super::chat::load::Counts;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     io::{IsTerminal, stderr},
@@ -17,6 +17,11 @@ impl Progress {
         bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a template of ours"));
         bar.enable_steady_tick(FRAME);
         Self(bar)
+    }
+
+    /// Of what runs beside something else.
+    pub(super) fn silent() -> Self {
+        Self(ProgressBar::hidden())
     }
 
     pub(super) fn step(&self, doing: &str) {

@@ -15,6 +15,7 @@ pub(super) struct Told<'a> {
     pub(super) sender_id: &'a [u8],
     pub(super) body: &'a [u8],
     pub(super) position: &'a [u8],
+    pub(super) vector: &'a [u8],
 }
 
 /// What the bench writes into the body of a message.
@@ -41,6 +42,7 @@ impl<'a> Told<'a> {
                 b"sender_id" => told.sender_id = value,
                 b"body" => told.body = value,
                 b"position" => told.position = value,
+                b"vector" => told.vector = value,
                 _ => {}
             }
             rest = after;

@@ -69,15 +69,26 @@ impl Wire {
 
     /// Reads what is there.
     pub(super) fn read(&mut self) -> anyhow::Result<()> {
-        if self.input.capacity() - self.input.len() < CHUNK / 4 {
-            self.input.reserve(CHUNK);
-        }
+        self.reserve();
         match self.stream.try_read_buf(&mut self.input) {
             Ok(0) => bail!("the connection was cut"),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error).context("the connection broke"),
         }
+    }
+
+    /// Waits until something is there, and reads it; what is left goes on being written. Dropped half-way, it loses nothing.
+    pub(super) async fn fill(&mut self) -> anyhow::Result<()> {
+        while !self.output.is_empty() {
+            if self.ready().await?.is_readable() {
+                return self.read();
+            }
+            self.flush()?;
+        }
+        self.reserve();
+        ensure!(self.stream.read_buf(&mut self.input).await? > 0, "the connection was cut");
+        Ok(())
     }
 
     /// What was read, to be handled and [given back](Wire::handled).
@@ -112,6 +123,12 @@ impl Wire {
         self.output.extend_from_slice(&[PONG, MASKED | length]);
         self.output.extend_from_slice(&MASK);
         self.output.extend_from_slice(payload);
+    }
+
+    fn reserve(&mut self) {
+        if self.input.capacity() - self.input.len() < CHUNK / 4 {
+            self.input.reserve(CHUNK);
+        }
     }
 
     /// Writes as much as goes.
@@ -150,6 +167,13 @@ pub(super) fn first(input: &[u8]) -> anyhow::Result<Option<(Frame<'_>, usize)>> 
         other => bail!("a frame of kind {other:#x}"),
     };
     Ok(Some((frame, end)))
+}
+
+/// What a close says.
+pub(super) fn closed(payload: &[u8]) -> String {
+    let (code, reason) = payload.split_at(payload.len().min(2));
+    let code = <[u8; 2]>::try_from(code).map_or(0, u16::from_be_bytes);
+    format!("{code} {}", String::from_utf8_lossy(reason))
 }
 
 #[cfg(test)]

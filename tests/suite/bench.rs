@@ -35,7 +35,7 @@ async fn what_it_moves_through_a_running_herald_is_checked() {
     for moved in ["acknowledged", "delivered"] {
         assert_eq!(total[moved], total["sent"], "{report:#}");
     }
-    assert_eq!(report["check"]["messages"], total["sent"], "{report:#}");
+    assert_eq!(report["check"]["verified"], total["sent"], "{report:#}");
     assert_eq!(report["total"]["projected"], Value::Null, "without NATS the views are not watched");
     assert_eq!(report["floors"], Value::Null);
     herald.stop().await;
@@ -101,6 +101,61 @@ async fn people_are_used_again_and_a_message_of_somebody_elses_fails_the_check()
     assert_eq!(report["check"]["passed"], false, "{report:#}");
     assert!(report["check"]["faults"].to_string().contains("did not write"), "{report:#}");
     herald.stop().await;
+}
+
+#[tokio::test]
+async fn in_a_group_all_others_hear_the_one_while_some_write_to_each_other() {
+    let herald = Herald::start().await;
+    // So many are a crowd to the hub.
+    let (code, report) = bench(&["group", "--url", &herald.url, "--users", "70", "--rate", "50"]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    let count = |figure: &str| report[figure].as_u64().unwrap();
+    assert!(count("messages") > 16, "{report:#}");
+    assert_eq!(count("deliveries"), count("messages") * 69, "{report:#}");
+    let beside = report["check"]["verified"].as_u64().unwrap() - count("messages");
+    assert!((20..=80).contains(&beside), "{report:#}");
+    assert!(report["beside"]["delivery_ms"]["p99"].as_f64().unwrap() > 0.0, "{report:#}");
+    for floor in ["socket_write", "socket_write_joined"] {
+        assert!(report["floors"][floor]["per_second"].as_f64().unwrap() > 0.0, "{report:#}");
+    }
+    herald.stop().await;
+}
+
+#[tokio::test]
+async fn idle_sockets_are_held_and_told_to_cost_something() {
+    let arguments = ["idle", "--durability", "unsynced", "--users", "12", "--each", "5", "--at-once", "4"];
+    let (code, report) = bench(&arguments).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["check"]["verified"], 60, "{report:#}");
+    assert_eq!(report["hello_ms"]["count"], 60, "{report:#}");
+    assert!(report["hellos_per_second"].as_f64().unwrap() > 0.0, "{report:#}");
+    assert!(report["kib_per_later_connection"]["herald"].is_f64(), "{report:#}");
+    assert!(report["of_connection"].as_f64().unwrap() > 0.0, "{report:#}");
+}
+
+#[tokio::test]
+async fn who_resumes_is_told_what_was_missed_by_the_node_and_by_the_views() {
+    let herald = Herald::start().await;
+    let arguments = ["resume", "--url", &herald.url, "--users", "4", "--each", "3", "--missed", "8", "--no-floors"];
+    let (code, report) = bench(&arguments).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    // Two people with three sockets each, twice.
+    assert_eq!(report["check"]["verified"], 2 * 3 * 8 * 2, "{report:#}");
+    for from in ["remembered", "from_views"] {
+        assert_eq!(report[from]["live_ms"]["count"], 6, "{report:#}");
+    }
+    herald.stop().await;
+}
+
+#[tokio::test]
+async fn pages_are_read_beside_bare_statements() {
+    let (code, report) = bench(&["reads", "--durability", "unsynced", "--users", "3", "--at-once", "4"]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    assert!(report["check"]["verified"].as_u64().unwrap() > 4, "{report:#}");
+    for read in ["history", "history_at_once", "inbox", "inbox_at_once"] {
+        assert!(report[read]["rest"]["ms"]["p50"].as_f64().unwrap() > 0.0, "{read}: {report:#}");
+        assert!(report[read]["of_sql"].as_f64().unwrap() > 0.0, "{read}: {report:#}");
+    }
 }
 
 #[tokio::test]

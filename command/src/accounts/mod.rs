@@ -161,6 +161,11 @@ impl Accounts {
         if self.0.revoked.contains(identity.session_id) { Err(InvalidToken::Revoked) } else { Ok(identity) }
     }
 
+    /// Whether a session is known to have ended.
+    pub fn has_ended(&self, session_id: SessionId) -> bool {
+        self.0.revoked.contains(session_id)
+    }
+
     /// How far back a node must know the log to know every revocation that still matters: of sessions that
     /// ended before, all access tokens are over.
     pub fn revocations_matter_for(&self) -> TimeDelta {

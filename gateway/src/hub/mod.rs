@@ -4,6 +4,7 @@
 
 mod attaching;
 mod audience;
+mod crowd;
 mod outbox;
 mod receipts;
 mod ring;
@@ -29,11 +30,13 @@ pub(crate) use told::{Said, Told};
 
 use crate::{app::DEAF_AFTER, measures};
 use command::{accounts::Accounts, threads::Threads};
+use crowd::Crowd;
 use events::{Envelope, EventLog, Partition, Trace, Vector, log::LogError};
 use query::Views;
 use ring::Ring;
 use state::State;
 use std::{
+    future::pending,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -43,7 +46,7 @@ use std::{
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{Instant, interval, sleep},
+    time::{Instant, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
@@ -152,14 +155,26 @@ impl Hub {
         let mut subscription = log.subscribe(partition, after);
         let mut caught_up = after >= end;
         self.caught_up(caught_up);
+        let (mut crowd, began) = (Crowd::default(), Instant::now());
         loop {
-            let batch = subscription.next_batch(BATCH).await;
+            let due = async {
+                match crowd.due() {
+                    Some(due) => sleep_until(began + due).await,
+                    None => pending().await,
+                }
+            };
+            let batch = tokio::select! {
+                batch = subscription.next_batch(BATCH) => batch,
+                () = due => Vec::new(),
+            };
+            crowd.wake(began.elapsed());
             for envelope in &batch {
                 accounts.observe(envelope);
                 threads.observe(envelope);
             }
             for go in batch.chunks(GO) {
-                self.dispatch(go);
+                crowd.hold(self.dispatch(go));
+                crowd.wake(began.elapsed());
                 tokio::task::yield_now().await;
             }
             if !caught_up && batch.last().is_some_and(|last| last.position.sequence >= end) {
@@ -173,7 +188,8 @@ impl Hub {
         self.0.behind.fetch_sub(usize::from(caught_up), Ordering::AcqRel);
     }
 
-    fn dispatch(&self, go: &[Arc<Envelope>]) {
+    /// Tells everybody; those of a crowd have to be woken.
+    fn dispatch(&self, go: &[Arc<Envelope>]) -> Vec<Arc<Outbox>> {
         let mut state = self.state();
         let tell = |envelope: &Arc<Envelope>| match envelope.trace {
             None => state.dispatch(envelope),
@@ -181,12 +197,14 @@ impl Hub {
         };
         let frames = go.iter().map(tell).sum();
         let unknown_size = state.rooms.has_unknown_size();
+        let held = std::mem::take(&mut state.held);
         drop(state);
         measures::dispatched(go.len(), frames);
         self.0.heard.notify_waiters();
         if unknown_size {
             self.0.unknown_size.notify_one();
         }
+        held
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -42,18 +42,24 @@ pub(crate) enum Ended {
 impl Outbox {
     /// Adds a frame; the one that is too many ends the socket.
     pub(crate) fn push(&self, frame: Utf8Bytes) {
+        self.lock().push(frame);
+        self.wake();
+    }
+
+    /// Adds a frame that may wait for others. Whether it is the first, and the socket to be woken for it.
+    pub(super) fn hold(&self, frame: Utf8Bytes) -> bool {
         let mut queue = self.lock();
-        if queue.ended.is_some() {
-            return;
-        }
-        queue.pushed += 1;
-        queue.bytes += frame.len();
-        if queue.pushed > MAX_FRAMES || queue.bytes > MAX_BYTES {
-            queue.end(Ended::Slow);
-        } else {
-            queue.frames.push_back(frame);
-        }
+        let first = queue.frames.is_empty();
+        queue.push(frame);
+        let ended = queue.ended.is_some();
         drop(queue);
+        if ended {
+            self.wake();
+        }
+        first && !ended
+    }
+
+    pub(super) fn wake(&self) {
         self.changed.notify_one();
     }
 
@@ -95,6 +101,19 @@ impl Outbox {
 }
 
 impl Queue {
+    fn push(&mut self, frame: Utf8Bytes) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.pushed += 1;
+        self.bytes += frame.len();
+        if self.pushed > MAX_FRAMES || self.bytes > MAX_BYTES {
+            self.end(Ended::Slow);
+        } else {
+            self.frames.push_back(frame);
+        }
+    }
+
     fn end(&mut self, why: Ended) {
         if self.ended.is_none() {
             *self = Self { ended: Some(why), ..Self::default() };

@@ -4,6 +4,7 @@
 
 use super::{
     audience::{self, Turn},
+    crowd::CROWD,
     outbox::{Ended, Outbox},
     ring::Ring,
     stay::{Listener, Rooms, Size, Stay},
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) rings: BTreeMap<Partition, Ring>,
     pub(super) people: HashMap<UserId, Person>,
     pub(super) rooms: Rooms,
+    /// Those of a crowd that were told something and have to be woken.
+    pub(super) held: Vec<Arc<Outbox>>,
     entered: u64,
 }
 
@@ -174,14 +177,23 @@ impl State {
         self.people.get(&user_id).into_iter().flat_map(|person| &person.seats)
     }
 
-    fn push(&self, told: &Told) -> usize {
-        let mut pushed = 0;
-        for (listener, frames) in told.listeners(&self.rooms) {
+    fn push(&mut self, told: &Told) -> usize {
+        let (mut pushed, mut held) = (0, Vec::new());
+        let listeners = told.listeners(&self.rooms);
+        let is_crowd = listeners.len() > CROWD;
+        for (listener, frames) in listeners {
             for place in self.seats(listener).filter(|place| place.live) {
-                frames.iter().cloned().for_each(|frame| place.outbox.push(frame));
                 pushed += frames.len();
+                for frame in frames.iter().cloned() {
+                    if !is_crowd {
+                        place.outbox.push(frame);
+                    } else if place.outbox.hold(frame) {
+                        held.push(Arc::clone(&place.outbox));
+                    }
+                }
             }
         }
+        self.held.append(&mut held);
         pushed
     }
 

@@ -70,10 +70,10 @@ enum Last {
 }
 
 impl Connection {
-    pub(super) fn new(app: App, socket: WebSocket) -> Self {
+    pub(super) fn new(app: App, socket: WebSocket) -> Box<Self> {
         let (sink, stream) = socket.split();
         let session = Session::new(jitter(), app.limits.flood());
-        Self {
+        Box::new(Self {
             app,
             began: Instant::now(),
             session,
@@ -84,17 +84,18 @@ impl Connection {
             attaching: None.into(),
             commands: Commands::default(),
             broken: false,
-        }
+        })
     }
 
-    pub(super) async fn run(mut self) {
+    // On the heap, so that the task which waits for it is small: a future has room for each place where it is moved to.
+    pub(super) async fn run(mut self: Box<Self>) {
         let _open = OpenSocket::new();
         loop {
             while let Some(effect) = self.session.poll_effect() {
                 match self.carry_out(effect) {
                     None => {}
-                    Some(Last::Close(close)) => return self.close(close).await,
-                    Some(Last::End) => return self.end().await,
+                    Some(Last::Close(close)) => return Box::pin(self.close(close)).await,
+                    Some(Last::End) => return Box::pin(self.end()).await,
                 }
             }
             self.writing.fill(&self.outbox);
@@ -172,7 +173,9 @@ impl Connection {
                     self.commands.push(&self.app, identity.user_id, command);
                 }
             }
-            Effect::Send(frame) => self.outbox.push(frame),
+            Effect::Send(frame) => {
+                self.outbox.push(frame);
+            }
             Effect::Pong => {
                 if let Some((_, seat)) = &self.entered {
                     seat.pong();
@@ -189,7 +192,7 @@ impl Connection {
         let Ok(identity) = self.app.accounts.authenticate(token) else { return Event::Unauthorized };
         let seat = self.app.hub.enter(identity.user_id, identity.session_id, Arc::clone(&self.outbox));
         // If its session ended before the hub knew of this socket, accounts know by now; if later, the hub tells.
-        if self.app.accounts.authenticate(token).is_err() {
+        if self.app.accounts.has_ended(identity.session_id) {
             return Event::Unauthorized;
         }
         let welcome = ServerFrame::Welcome {
@@ -224,7 +227,7 @@ impl Connection {
         Whose { user_id, session_id, until: self.began.elapsed() + left }
     }
 
-    async fn close(mut self, close: Close) {
+    async fn close(mut self: Box<Self>, close: Close) {
         self.leave();
         if self.app.draining.is_cancelled() {
             self.answer_the_rest().await;
@@ -258,7 +261,7 @@ impl Connection {
 
     /// The client is gone or has closed. What it asked for before is done all the same; it is owed the answer to its
     /// close, at most.
-    async fn end(mut self) {
+    async fn end(mut self: Box<Self>) {
         self.leave();
         self.writing.forget();
         timeout(LINGER, self.writing.write()).await.ok();

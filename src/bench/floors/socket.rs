@@ -1,8 +1,9 @@
-//! Bare writes: a frame's bytes to each of many sockets in turn, one system
-//! call each, read by somebody who does nothing with them.
+//! Bare writes: frames' bytes to each of many sockets in turn, one system call
+//! each, read by somebody who does nothing with them.
 
 use super::Floor;
 use std::{
+    fs,
     io::Write,
     net::{Ipv4Addr, TcpListener, TcpStream},
     time::Duration,
@@ -14,10 +15,11 @@ use tokio::{
 };
 
 const SOCKETS: usize = 200;
-const FRAME: [u8; 300] = [b'x'; 300];
+const FRAME: usize = 300;
 const BUFFER: usize = 64 * 1024;
 
-pub(super) async fn measure(lasting: Duration) -> anyhow::Result<Floor> {
+/// So many frames in one write.
+pub(super) async fn measure(joined: usize, lasting: Duration) -> anyhow::Result<Floor> {
     let mut readers = JoinSet::new();
     let mut sockets = Vec::with_capacity(SOCKETS);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -32,19 +34,34 @@ pub(super) async fn measure(lasting: Duration) -> anyhow::Result<Floor> {
         });
     }
     let began = Instant::now();
-    let written = spawn_blocking(move || write(sockets, began, lasting)).await??;
+    let (frames, used) = spawn_blocking(move || write(sockets, joined, began, lasting)).await??;
     let took = began.elapsed();
     while readers.join_next().await.is_some() {}
-    Ok(Floor::of(written, took, None, None))
+    let mut floor = Floor::of(frames, took, None, None);
+    floor.server_us = used.map(|used| used / super::float(frames));
+    Ok(floor)
 }
 
-fn write(mut sockets: Vec<TcpStream>, began: Instant, lasting: Duration) -> std::io::Result<u64> {
-    let mut written = 0;
+/// The frames that were written, and the CPU microseconds that it took.
+fn write(
+    mut sockets: Vec<TcpStream>,
+    joined: usize,
+    began: Instant,
+    lasting: Duration,
+) -> std::io::Result<(u64, Option<f64>)> {
+    let frames = vec![b'x'; FRAME * joined];
+    let (before, mut writes) = (used(), 0);
     while began.elapsed() < lasting {
         for socket in &mut sockets {
-            socket.write_all(&FRAME)?;
-            written += 1;
+            socket.write_all(&frames)?;
+            writes += 1;
         }
     }
-    Ok(written)
+    let used = before.zip(used()).map(|(before, after)| super::float(after - before) / 1_000.0);
+    Ok((writes * u64::try_from(joined).unwrap_or(u64::MAX), used))
+}
+
+/// The CPU nanoseconds of this thread.
+fn used() -> Option<u64> {
+    fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_ascii_whitespace().next()?.parse().ok()
 }

@@ -2,10 +2,8 @@
 //! come, and what was acknowledged below that is in. Of the views that show
 //! messages, the later one counts.
 
-use super::{
-    histogram::Histogram,
-    load::{InLog, Shared},
-};
+use super::load::{InLog, Shared};
+use crate::bench::histogram::Histogram;
 use anyhow::Context;
 use events::{
     EventLog, Vector,

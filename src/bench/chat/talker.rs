@@ -2,19 +2,19 @@
 //! without gaps, each message of its own once and as acknowledged. What all say
 //! of a conversation is compared by one digest, so that memory stays small.
 
-use super::{
+use super::load::{InLog, Phase, Shared};
+use crate::bench::{
     Options,
     histogram::Histogram,
-    load::{InLog, Phase, Shared},
     people::Person,
     scan::{Stamp, Told, number, position},
-    wire::{Frame, Wire, first},
+    transcript::Transcript,
+    wire::{Frame, Wire, closed, first},
 };
 use anyhow::{Context, bail, ensure};
 use events::Ids;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    hash::{DefaultHasher, Hasher},
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -29,12 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MOST_UNDER_WAY: usize = 20_000;
 const MOST_FAULTS: usize = 3;
 
-pub(super) struct Talker {
+pub(in crate::bench) struct Talker {
     person: usize,
     user_id: String,
     thread_id: String,
     wire: Wire,
     window: usize,
+    /// How many messages it still writes, at most.
+    left: usize,
     body: usize,
     ids: Ids,
     shared: Arc<Shared>,
@@ -60,39 +62,14 @@ struct Slot {
     told: Option<u64>,
 }
 
-/// All messages that were told, in their order.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Transcript {
-    hasher: DefaultHasher,
-    pub(super) messages: u64,
-    pub(super) last_number: u64,
-    /// Where the last one lies.
-    pub(super) position: String,
-}
-
 /// What a person has seen.
-pub(super) struct Outcome {
-    pub(super) person: usize,
-    pub(super) told: Transcript,
-    pub(super) ack: Histogram,
-    pub(super) delivery: Histogram,
-    pub(super) refusals: BTreeMap<String, u64>,
-    pub(super) faults: Vec<String>,
-}
-
-impl Transcript {
-    pub(super) fn add(&mut self, number: u64, key: &[u8], sender_id: &[u8], body: &[u8]) {
-        self.hasher.write_u64(number);
-        self.hasher.write(key);
-        self.hasher.write(sender_id);
-        self.hasher.write(body);
-        self.messages += 1;
-        self.last_number = number;
-    }
-
-    pub(super) fn digest(&self) -> u64 {
-        self.hasher.finish()
-    }
+pub(in crate::bench) struct Outcome {
+    pub(in crate::bench) person: usize,
+    pub(in crate::bench) told: Transcript,
+    pub(in crate::bench) ack: Histogram,
+    pub(in crate::bench) delivery: Histogram,
+    pub(in crate::bench) refusals: BTreeMap<String, u64>,
+    pub(in crate::bench) faults: Vec<String>,
 }
 
 impl Talker {
@@ -112,6 +89,7 @@ impl Talker {
             thread_id: person.thread_id.clone(),
             wire,
             window: usize::try_from(options.window)?,
+            left: usize::MAX,
             body: usize::from(options.body),
             ids: Ids::random(),
             shared,
@@ -128,6 +106,11 @@ impl Talker {
         };
         timeout(PATIENCE, talker.until(b"live")).await.context("a socket did not go live in time")??;
         Ok(talker)
+    }
+
+    /// Writes no more than so many messages.
+    pub(in crate::bench) fn at_most(self, messages: usize) -> Self {
+        Self { left: messages, ..self }
     }
 
     pub(super) async fn run(
@@ -151,8 +134,9 @@ impl Talker {
         let mut phase = Phase::Wait;
         loop {
             if phase == Phase::Write && dues.is_none() {
-                let room = self.window.saturating_sub(self.under_way.len());
+                let room = self.window.saturating_sub(self.under_way.len()).min(self.left);
                 if room > 0 {
+                    self.left -= room;
                     let now = self.shared.origin.micros();
                     (0..room).for_each(|_| self.write(now));
                     self.shared.counters.sent.fetch_add(u64::try_from(room)?, Ordering::Relaxed);
@@ -269,8 +253,7 @@ impl Talker {
             self.fault(&format!("message {number} came after message {last}"));
         }
         self.told.add(number, told.key, told.sender_id, told.body);
-        self.told.position.clear();
-        self.told.position.push_str(std::str::from_utf8(told.position)?);
+        self.told.at(told.position);
         if told.sender_id != self.user_id.as_bytes() {
             if self.shared.counters.is_measured(due) {
                 self.delivery.record(now.saturating_sub(due));
@@ -342,10 +325,4 @@ impl Talker {
             self.faults.push(format!("person {}: {what}", self.person));
         }
     }
-}
-
-fn closed(payload: &[u8]) -> String {
-    let (code, reason) = payload.split_at(payload.len().min(2));
-    let code = <[u8; 2]>::try_from(code).map_or(0, u16::from_be_bytes);
-    format!("{code} {}", String::from_utf8_lossy(reason))
 }

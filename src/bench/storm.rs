@@ -1,0 +1,125 @@
+//! Many sockets that say hello, so many at once, and then are held: what each
+//! was told, and how long it took to be live.
+
+use super::{histogram::Histogram, people::Person, socket::Socket, transcript::Transcript};
+use anyhow::Context;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+/// Sockets that are held open.
+pub(super) struct Storm {
+    address: SocketAddr,
+    live: Arc<AtomicUsize>,
+    changed: Arc<tokio::sync::Notify>,
+    turns: Arc<Semaphore>,
+    end: watch::Sender<bool>,
+    sockets: JoinSet<Held>,
+    came: usize,
+}
+
+/// A socket's end.
+struct Held {
+    index: usize,
+    live_after: Duration,
+    told: anyhow::Result<Transcript>,
+}
+
+/// What all of them have seen.
+#[derive(Default)]
+pub(super) struct Passed {
+    /// From its own beginning until a socket was live.
+    pub(super) live: Histogram,
+    /// What each was told, in the order of their coming.
+    pub(super) told: Vec<Transcript>,
+    pub(super) faults: Vec<String>,
+}
+
+impl Storm {
+    /// None yet; so many are to say hello at once.
+    pub(super) fn new(address: SocketAddr, at_once: usize) -> Self {
+        Self {
+            address,
+            live: Arc::default(),
+            changed: Arc::default(),
+            turns: Arc::new(Semaphore::new(at_once)),
+            end: watch::Sender::new(false),
+            sockets: JoinSet::new(),
+            came: 0,
+        }
+    }
+
+    /// More come; how long it took until all were live.
+    pub(super) async fn come(&mut self, people: &[Person], resume: Option<&str>) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let resume: Option<Arc<str>> = resume.map(Into::into);
+        for person in people {
+            let (token, resume, address) = (person.access_token.clone(), resume.clone(), self.address);
+            let (live, changed, turns) = (Arc::clone(&self.live), Arc::clone(&self.changed), Arc::clone(&self.turns));
+            let (index, end) = (self.came, self.end.subscribe());
+            self.came += 1;
+            self.sockets.spawn(async move {
+                let turn = turns.acquire_owned().await;
+                let began = Instant::now();
+                let socket = Socket::hello(address, &token, resume.as_deref()).await;
+                let live_after = began.elapsed();
+                live.fetch_add(1, Ordering::AcqRel);
+                changed.notify_one();
+                drop(turn);
+                let told = match socket {
+                    Ok(socket) => hold(socket, end).await,
+                    Err(error) => Err(error),
+                };
+                Held { index, live_after, told }
+            });
+        }
+        while self.live.load(Ordering::Acquire) < self.came {
+            self.changed.notified().await;
+        }
+        Ok(began.elapsed())
+    }
+
+    /// Makes sure that each has been told everything, and closes them.
+    pub(super) async fn pass(mut self) -> anyhow::Result<Passed> {
+        self.end.send_replace(true);
+        let mut passed = Passed { told: vec![Transcript::default(); self.came], ..Passed::default() };
+        while let Some(held) = self.sockets.join_next().await {
+            let Held { index, live_after, told } = held.context("a socket of the bench broke")?;
+            match told {
+                Ok(told) => {
+                    passed.live.record(u64::try_from(live_after.as_micros())?);
+                    passed.told[index] = told;
+                }
+                Err(error) => passed.faults.push(format!("socket {index}: {error:#}")),
+            }
+        }
+        Ok(passed)
+    }
+}
+
+async fn hold(mut socket: Socket, mut end: watch::Receiver<bool>) -> anyhow::Result<Transcript> {
+    loop {
+        tokio::select! {
+            sent = socket.sent() => {
+                sent?;
+                socket.hear(|_| {})?;
+            }
+            ended = end.wait_for(|end| *end) => {
+                ended?;
+                break;
+            }
+        }
+    }
+    socket.finish().await?;
+    Ok(socket.told)
+}
