@@ -54,8 +54,11 @@ fn what_needs_a_token_says_so() {
 #[test]
 fn what_has_a_body_says_how_bodies_are_refused() {
     for (method, path, operation) in operations() {
-        let refused = ["413", "415", "422"].iter().all(|status| operation["responses"][status].is_object());
-        assert_eq!(operation["requestBody"].is_object(), refused, "{method} {path}");
+        let (body, responses) = (&operation["requestBody"], &operation["responses"]);
+        let refused = ["408", "413", "422"].iter().all(|status| responses[status].is_object());
+        assert_eq!(body.is_object(), refused, "{method} {path}");
+        let is_json = body["content"]["application/json"].is_object();
+        assert_eq!(is_json, responses["415"].is_object(), "{method} {path}");
     }
 }
 
