@@ -1,23 +1,26 @@
-//! Those whom one fact tells something together: they are woken together,
-//! and not again before they may have written. What a crowd is told meanwhile
-//! goes out in one write to each instead of many. It is in their outboxes at
-//! once: nobody's order changes, and what few are told waits for no crowd.
+//! Those whom one fact tells something together: they are woken some at a time
+//! and not faster than they write. What a crowd is told meanwhile goes out in one
+//! write to each instead of many. It is in their outboxes at once: nobody's order
+//! changes, and what few are told waits behind no crowd.
 
 use super::outbox::Outbox;
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// More listeners than that are a crowd.
 pub(super) const CROWD: usize = 64;
-/// What it takes until a socket has written and what else there is to do is done, about.
+/// What each that is woken is given, for its write and for all else that there is to do.
 const WRITE: Duration = Duration::from_micros(20);
-/// Longer than that a crowd does not wait, however large it is.
-const LONGEST: Duration = Duration::from_millis(20);
+/// So many are woken at once: they are what others wait behind.
+const AT_ONCE: u32 = 128;
+/// Timers are no finer.
+const TICK: Duration = Duration::from_millis(1);
 
-/// Sockets that wait to be woken; times are since any beginning.
+/// Sockets that wait to be woken, in the order in which they were told something; times are since any beginning.
 #[derive(Default)]
 pub(super) struct Crowd {
-    held: Vec<Arc<Outbox>>,
-    due: Duration,
+    held: VecDeque<Arc<Outbox>>,
+    /// Until when those who were woken have been given time.
+    given: Duration,
 }
 
 impl Crowd {
@@ -25,19 +28,20 @@ impl Crowd {
         self.held.extend(outboxes);
     }
 
-    /// When to wake those who are held, if there are any.
+    /// When to wake the next of those who are held, if there are any.
     pub(super) fn due(&self) -> Option<Duration> {
-        (!self.held.is_empty()).then_some(self.due)
+        (!self.held.is_empty()).then(|| (self.given + TICK).saturating_sub(WRITE * AT_ONCE))
     }
 
-    /// Wakes all, once it is time.
+    /// Wakes those whose turn has come.
     pub(super) fn wake(&mut self, now: Duration) {
-        if self.due().is_none_or(|due| now < due) {
-            return;
+        self.given = self.given.max(now);
+        while self.given + WRITE <= now + WRITE * AT_ONCE
+            && let Some(next) = self.held.pop_front()
+        {
+            next.wake();
+            self.given += WRITE;
         }
-        let writes = WRITE.saturating_mul(u32::try_from(self.held.len()).unwrap_or(u32::MAX));
-        self.due = now + writes.min(LONGEST);
-        self.held.drain(..).for_each(|outbox| outbox.wake());
     }
 }
 
@@ -47,49 +51,44 @@ mod tests {
     use futures_util::FutureExt;
     use std::{sync::Arc, time::Duration};
 
-    fn ms(ms: u64) -> Duration {
-        Duration::from_millis(ms)
+    fn is_woken(outbox: &Outbox) -> bool {
+        outbox.changed().now_or_never().is_some()
     }
 
     #[test]
-    fn a_crowd_is_woken_at_once_and_then_not_before_it_may_have_written() {
-        let outbox = Arc::new(Outbox::default());
-        let is_woken = || outbox.changed().now_or_never().is_some();
+    fn a_crowd_is_woken_some_at_a_time_and_each_is_given_time_to_write() {
+        let outboxes: Vec<_> = (0..500).map(|_| Arc::new(Outbox::default())).collect();
         let mut crowd = Crowd::default();
-        crowd.wake(ms(100));
+        let mut now = Duration::from_secs(1);
+        crowd.wake(now);
         assert_eq!(crowd.due(), None);
 
-        assert!(outbox.hold("first".into()));
-        assert!(!outbox.hold("second".into()), "it waits already");
-        assert!(!is_woken());
-        crowd.hold(vec![Arc::clone(&outbox); 500]);
-        crowd.wake(ms(100));
-        assert!(is_woken());
-        assert_eq!((outbox.take().len(), crowd.due()), (2, None));
-
-        crowd.hold(vec![Arc::clone(&outbox)]);
-        crowd.wake(ms(109));
-        assert_eq!((is_woken(), crowd.due()), (false, Some(ms(110))));
-        crowd.wake(ms(110));
-        assert_eq!((is_woken(), crowd.due()), (true, None));
+        crowd.hold(outboxes.clone());
+        let mut woken = Vec::new();
+        loop {
+            crowd.wake(now);
+            woken.push(outboxes.iter().filter(|outbox| is_woken(outbox)).count());
+            let Some(due) = crowd.due() else { break };
+            assert_eq!(due - now, Duration::from_millis(1));
+            now = due;
+        }
+        assert_eq!(woken, [128, 50, 50, 50, 50, 50, 50, 50, 22]);
+        crowd.hold(outboxes);
+        crowd.wake(now + Duration::from_secs(1));
+        assert_eq!(crowd.held.len(), 500 - 128, "time that passed is not saved up");
     }
 
     #[test]
-    fn nobody_waits_for_ever() {
-        let outbox = Arc::new(Outbox::default());
-        let mut crowd = Crowd::default();
-        crowd.hold(vec![Arc::clone(&outbox); 100_000]);
-        crowd.wake(ms(0));
-        crowd.hold(vec![outbox]);
-        assert_eq!(crowd.due(), Some(ms(20)));
-    }
-
-    #[test]
-    fn who_does_not_read_what_a_crowd_is_told_is_cut_off_at_once() {
+    fn who_has_much_waiting_is_woken_at_once_and_cut_off_with_too_much() {
         let outbox = Outbox::default();
-        for _ in 0..257 {
+        assert!(outbox.hold("x".into()), "it is the first");
+        assert!((1..63).all(|_| !outbox.hold("x".into())), "it waits already");
+        assert!(!is_woken(&outbox));
+        outbox.hold("x".into());
+        assert!(is_woken(&outbox));
+        for _ in 64..=256 {
             outbox.hold("x".into());
         }
-        assert!(outbox.changed().now_or_never().is_some() && outbox.ended().is_some());
+        assert!(is_woken(&outbox) && outbox.ended().is_some());
     }
 }

@@ -9,6 +9,8 @@ use std::{
 use tokio::sync::Notify;
 
 const MAX_FRAMES: usize = 256;
+/// So many do not wait for more.
+const MANY_FRAMES: usize = 64;
 const MAX_BYTES: usize = 1 << 20;
 
 /// The frames on their way to one socket, and why there will be no more.
@@ -46,17 +48,17 @@ impl Outbox {
         self.wake();
     }
 
-    /// Adds a frame that may wait for others. Whether it is the first, and the socket to be woken for it.
+    /// Adds a frame that may wait for others, but for too many. Whether it is the first, and the socket to be woken for it.
     pub(super) fn hold(&self, frame: Utf8Bytes) -> bool {
         let mut queue = self.lock();
-        let first = queue.frames.is_empty();
+        let first = queue.frames.is_empty() && queue.ended.is_none();
         queue.push(frame);
-        let ended = queue.ended.is_some();
+        let is_urgent = queue.ended.is_some() || queue.frames.len() == MANY_FRAMES;
         drop(queue);
-        if ended {
+        if is_urgent {
             self.wake();
         }
-        first && !ended
+        first
     }
 
     pub(super) fn wake(&self) {
