@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use command::{
     Accounts, Attachments, Threads,
     accounts::AccountError,
+    attachments::AttachmentError,
     handler::Handler,
     policy::{Files, Promises},
     user::User,
@@ -251,7 +252,7 @@ async fn open(options: &Options, ids: &Ids) -> anyhow::Result<EventLog> {
 async fn open_attachments(log: &EventLog, clock: &Clock, ids: &Ids, blobs: &Blobs) -> anyhow::Result<Attachments> {
     loop {
         match Attachments::open(log.clone(), clock.clone(), ids.clone(), blobs.clone()).await {
-            Err(error) => {
+            Err(error @ AttachmentError::Log(_)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the bucket of uploads");
             }
             opened => return Ok(opened?),

@@ -32,6 +32,12 @@ pub enum NoPicture {
 }
 
 impl Picture {
+    /// The same for who has not claimed it: nothing is appended with it, whatever else is said of it.
+    pub(crate) fn unclaimed(self) -> Self {
+        let found = self.found.filter(|picture| !is_shown(picture));
+        Self { found, ..self }
+    }
+
     /// What changes where one looks like `before`; `None`: it is so already.
     pub(crate) fn change(before: Option<AttachmentId>, picture: Option<&Self>) -> Result<Option<Changed>, NoPicture> {
         if picture.map(|picture| picture.attachment_id) == before {
@@ -41,12 +47,15 @@ impl Picture {
             Some(picture) => Some(picture.found.clone().ok_or(NoPicture::NoSuchUpload)?),
             None => None,
         };
-        let is_shown = |picture: &Attachment| picture.size <= MAX_BYTES && SHOWN.contains(&picture.media_type.as_str());
         if picture.as_ref().is_some_and(|picture| !is_shown(picture)) {
             return Err(NoPicture::NotShown);
         }
         Ok(Some(Changed { picture, replaces: before }))
     }
+}
+
+fn is_shown(picture: &Attachment) -> bool {
+    picture.size <= MAX_BYTES && SHOWN.contains(&picture.media_type.as_str())
 }
 
 #[cfg(test)]

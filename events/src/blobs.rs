@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
 use std::{fmt, path::PathBuf, sync::Arc};
+use uuid::Uuid;
 
 /// Bytes of every part but the last.
 pub const PART: usize = 1 << 20;
@@ -35,6 +36,8 @@ pub enum BlobError {
     Folder(#[from] std::io::Error),
     #[error("{0} is no store of files: give a folder, or with the feature `s3` an address `s3://bucket/prefix`")]
     NoStore(String),
+    #[error("this is not the store that the deployment's files lie in: give all nodes the same `--attachments`")]
+    AnotherStore,
     #[error("{0} is not there, or is not what was stored")]
     Broken(Part),
 }
@@ -53,6 +56,26 @@ impl Blobs {
         let folder = std::fs::canonicalize(place)?;
         let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(syncs);
         Ok(Self { store: Arc::new(store), folder: Some(folder) })
+    }
+
+    /// Leaves a mark by which the store is known again.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn mark(&self, id: Uuid) -> Result<(), BlobError> {
+        self.store.put(&mark(id), PutPayload::default()).await?;
+        Ok(())
+    }
+
+    /// Whether that mark was left here.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn is_marked(&self, id: Uuid) -> Result<bool, BlobError> {
+        match self.store.head(&mark(id)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            found => Ok(found.map(|_| true)?),
+        }
     }
 
     /// Stores a part, sealed.
@@ -116,6 +139,10 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "part {} of file {}", self.index, self.of)
     }
+}
+
+fn mark(id: Uuid) -> Path {
+    Path::from_iter(["store", &id.to_string()])
 }
 
 /// Ids begin with the time: their ends spread files over folders.

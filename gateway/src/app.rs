@@ -15,6 +15,14 @@ pub const DEAF_AFTER: Duration = Duration::from_secs(5);
 const UPLOADS: usize = 128;
 const UPLOADS_EACH: usize = 4;
 
+/// Downloads at once, for all and for each: about 2 MiB of memory for one.
+const DOWNLOADS: usize = 256;
+const DOWNLOADS_EACH: usize = 8;
+
+/// Searches at once, for all and for each: few, as each may take seconds of Postgres.
+const SEARCHES: usize = 64;
+const SEARCHES_EACH: usize = 2;
+
 /// Exports at once, for all.
 const EXPORTS: usize = 16;
 
@@ -49,6 +57,8 @@ pub struct App {
     pub(crate) limits: Arc<Limits>,
     pub(crate) uploads: Places,
     pub(crate) exports: Places,
+    pub(crate) downloads: Places,
+    pub(crate) searches: Places,
 }
 
 impl App {
@@ -77,6 +87,8 @@ impl App {
             progress: Progress::default(),
             uploads: Places::new(UPLOADS, UPLOADS_EACH),
             exports: Places::new(EXPORTS, 1),
+            downloads: Places::new(DOWNLOADS, DOWNLOADS_EACH),
+            searches: Places::new(SEARCHES, SEARCHES_EACH),
         }
     }
 

@@ -1,11 +1,16 @@
 //! What takes long and holds memory, as many at once as there are places: for a
 //! node, and for each person.
 
+use crate::problem::{Kind, Problem};
 use events::UserId;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+
+/// When somebody who holds all of their places may ask again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) struct Places {
@@ -32,16 +37,22 @@ impl Places {
         Self { for_all, for_each, taken: Arc::default() }
     }
 
-    /// A place for somebody, if there is one.
-    pub(crate) fn take(&self, by: UserId) -> Option<Place> {
+    /// A place for somebody.
+    ///
+    /// # Errors
+    /// 429 where they hold as many as one may, 503 where the node has no more.
+    pub(crate) fn take(&self, by: UserId) -> Result<Place, Problem> {
         let mut taken = self.taken.lock().expect("nobody panics with it");
         let theirs = taken.by.get(&by).copied().unwrap_or(0);
-        if taken.all >= self.for_all || theirs >= self.for_each {
-            return None;
+        if theirs >= self.for_each {
+            return Err(Problem::too_many(AGAIN));
+        }
+        if taken.all >= self.for_all {
+            return Err(Problem::new(Kind::Busy, "too many at once, try again"));
         }
         taken.all += 1;
         taken.by.insert(by, theirs + 1);
-        Some(Place { places: self.clone(), by })
+        Ok(Place { places: self.clone(), by })
     }
 }
 
@@ -58,7 +69,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::Places;
+    use super::{Kind, Places};
     use events::UserId;
     use uuid::Uuid;
 
@@ -68,11 +79,16 @@ mod tests {
         let places = Places::new(3, 2);
         let first = places.take(ada);
         let second = places.take(ada);
-        assert!(first.is_some() && second.is_some() && places.take(ada).is_none(), "two each");
+        assert!(
+            first.is_ok()
+                && second.is_ok()
+                && places.take(ada).is_err_and(|problem| problem.kind() == Kind::TooManyRequests),
+            "two each"
+        );
         let third = places.take(bob);
-        assert!(third.is_some() && places.take(bob).is_none(), "three for all");
+        assert!(third.is_ok() && places.take(bob).is_err_and(|problem| problem.kind() == Kind::Busy), "three for all");
         drop(first);
-        assert!(places.take(bob).is_some());
+        assert!(places.take(bob).is_ok());
         drop((second, third));
         assert!(places.taken.lock().unwrap().by.is_empty());
     }

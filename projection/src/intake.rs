@@ -7,8 +7,6 @@ use futures_util::future::{FutureExt, select_all};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
-/// What a partition may add in its turn.
-const TURN: usize = 500;
 /// How long facts that mean nothing to the view wait for others before they move the checkpoint alone.
 const QUIET: Duration = Duration::from_millis(250);
 
@@ -81,7 +79,7 @@ impl<P: Projection> Intake<P> {
     }
 
     fn turn(&self) -> usize {
-        TURN.min(self.max.saturating_sub(self.batch.events))
+        P::TURN.min(self.max.saturating_sub(self.batch.events))
     }
 }
 

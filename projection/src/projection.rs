@@ -5,6 +5,9 @@ use events::{Envelope, event::Number};
 
 /// A batch's writes to one view; the default is none.
 pub(crate) trait Projection: Default {
+    /// Facts of one partition that are projected before it is asked whether there is enough.
+    const TURN: usize = 500;
+
     /// Adds what a fact means.
     fn project(&mut self, envelope: &Envelope);
 

@@ -7,7 +7,9 @@ use crate::{
     projection::Projection,
 };
 use events::{
-    Aggregate, Envelope, Event, Text, ThreadEvent, ThreadId, Timestamp, UserId, event::Number, words::Folded,
+    Aggregate, Envelope, Event, Text, ThreadEvent, ThreadId, Timestamp, UserId,
+    event::Number,
+    words::{Folded, MOST_TERMS},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +49,8 @@ pub(crate) struct Indexed {
 }
 
 impl Projection for Search {
+    const TURN: usize = 20;
+
     fn project(&mut self, envelope: &Envelope) {
         if let (Aggregate::Thread(thread_id), Event::Thread(event)) = (envelope.aggregate, &envelope.event) {
             let happened = Happened::of(envelope, thread_id);
@@ -97,12 +101,16 @@ impl Search {
                     return;
                 }
                 let text = self.index(body);
-                match self.messages.get_mut(&message) {
-                    Some(message) => message.text = text,
-                    None => _ = self.amended.insert(message, Amended::Edited(text)),
+                if let Some(message) = self.messages.get_mut(&message) {
+                    message.text = text;
+                } else {
+                    // Those that it had before go: how many, only the store knows.
+                    self.postings += MOST_TERMS;
+                    self.amended.insert(message, Amended::Edited(text));
                 }
             }
             ThreadEvent::MessageDeleted { number, .. } => {
+                self.postings += MOST_TERMS;
                 self.messages.remove(&(thread_id, *number));
                 self.amended.insert((thread_id, *number), Amended::Deleted);
             }

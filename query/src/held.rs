@@ -56,24 +56,40 @@ const KEPT: &str = concat!(
          ORDER BY 1 LIMIT $3) k ON true ORDER BY k.thread_id"
 );
 
-/// How others reacted is not the writer's own.
+/// How others reacted is not the writer's own. Who wrote is in no index: a stretch of the thread is looked through, and
+/// where that ends is told.
 const OWN_MESSAGES: &str = concat!(
     as_of!("timeline"),
-    "SELECT vector, version, m.*, d.edited_at, d.deleted_at, d.mentions, NULL::text AS kind, \
-            ARRAY[]::text[] AS emojis, ARRAY[]::uuid[] AS reacting, ",
+    ", stretch AS (SELECT number, sender_id FROM timeline.messages WHERE thread_id = $1 AND number > $3 \
+                   ORDER BY number LIMIT $5), \
+     own AS (SELECT number FROM stretch WHERE sender_id = $2 ORDER BY number LIMIT $4) \
+     SELECT vector, version, (SELECT max(number)::bigint FROM stretch) AS looked, m.*, d.edited_at, d.deleted_at, \
+            d.mentions, NULL::text AS kind, ARRAY[]::text[] AS emojis, ARRAY[]::uuid[] AS reacting, ",
     files_of!("$1", "m.number"),
-    "FROM as_of LEFT JOIN LATERAL ( \
+    "FROM as_of LEFT JOIN ( \
          SELECT number, sequence, sent_at, key, sender_id, body, reply_to FROM timeline.messages \
-         WHERE thread_id = $1 AND sender_id = $2 AND number > $3 ORDER BY number LIMIT $4) m ON true \
+         JOIN own USING (number) WHERE thread_id = $1) m ON true \
      LEFT JOIN timeline.details d ON d.thread_id = $1 AND d.number = m.number ORDER BY m.number"
 );
 
 const DEEDS: &str = concat!(
     as_of!("timeline"),
-    "SELECT vector, version, c.* FROM as_of LEFT JOIN LATERAL ( \
-         SELECT sequence, at, number, kind, user_id, detail FROM timeline.changes \
-         WHERE thread_id = $1 AND by_id = $2 AND sequence > $3 ORDER BY sequence LIMIT $4) c ON true ORDER BY c.sequence"
+    ", stretch AS (SELECT sequence, at, number, kind, user_id, detail, by_id FROM timeline.changes \
+                   WHERE thread_id = $1 AND sequence > $3 ORDER BY sequence LIMIT $5) \
+     SELECT vector, version, (SELECT max(sequence) FROM stretch) AS looked, c.* FROM as_of LEFT JOIN ( \
+         SELECT sequence, at, number, kind, user_id, detail FROM stretch \
+         WHERE by_id = $2 ORDER BY sequence LIMIT $4) c ON true ORDER BY c.sequence"
 );
+
+/// Rows of a thread that are looked through at once.
+const STRETCH: i64 = 20_000;
+
+/// What was found in a stretch of a thread, and where to go on; `None` at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch<T> {
+    pub items: Vec<T>,
+    pub looked: Option<u64>,
+}
 
 impl Views {
     /// The next of a person's places, by thread.
@@ -89,10 +105,11 @@ impl Views {
         thread_id: ThreadId,
         after: Number,
         limit: u16,
-    ) -> Result<Answer<Vec<Message>>, Error> {
+    ) -> Result<Answer<Stretch<Message>>, Error> {
         let query = sqlx::query(OWN_MESSAGES).bind(thread_id.uuid()).bind(user_id.uuid());
-        let query = query.bind(timeline::saturating(after)).bind(i64::from(limit));
-        decoded(View::Timeline, &self.rows(Question::OwnMessages, query).await?, timeline::message)
+        let query = query.bind(timeline::saturating(after)).bind(i64::from(limit)).bind(STRETCH);
+        let place = |message: &Message| message.number.into();
+        stretch(&self.rows(Question::OwnMessages, query).await?, limit, timeline::message, place)
     }
 
     /// The next of what a person did in a thread beside writing, member or not.
@@ -102,10 +119,11 @@ impl Views {
         thread_id: ThreadId,
         after: u64,
         limit: u16,
-    ) -> Result<Answer<Vec<Deed>>, Error> {
+    ) -> Result<Answer<Stretch<Deed>>, Error> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let query = sqlx::query(DEEDS).bind(thread_id.uuid()).bind(user_id.uuid()).bind(after).bind(i64::from(limit));
-        decoded(View::Timeline, &self.rows(Question::Deeds, query).await?, deed)
+        let query = sqlx::query(DEEDS).bind(thread_id.uuid()).bind(user_id.uuid()).bind(after);
+        let query = query.bind(i64::from(limit)).bind(STRETCH);
+        stretch(&self.rows(Question::Deeds, query).await?, limit, deed, |deed| deed.sequence)
     }
 }
 
@@ -117,6 +135,22 @@ fn decoded<T>(
     let as_of = answer::vector(view, rows)?;
     let value = rows.iter().filter_map(|row| decode(row).transpose()).collect::<Result<_, _>>()?;
     Ok(Answer { as_of, value })
+}
+
+/// Goes on after the last of a full page, else after what was looked through.
+fn stretch<T>(
+    rows: &[PgRow],
+    limit: u16,
+    decode: impl Fn(&PgRow) -> Result<Option<T>, Error>,
+    place: impl Fn(&T) -> u64,
+) -> Result<Answer<Stretch<T>>, Error> {
+    let answer = decoded(View::Timeline, rows, decode)?;
+    let looked = rows.first().map(|row| row.try_get::<Option<i64>, _>("looked")).transpose()?.flatten();
+    let looked = looked.map(answer::sequence).transpose()?;
+    Ok(answer.map(|items| {
+        let full = items.last().filter(|_| items.len() >= usize::from(limit)).map(place);
+        Stretch { looked: full.or(looked), items }
+    }))
 }
 
 fn kept(row: &PgRow) -> Result<Option<Kept>, Error> {

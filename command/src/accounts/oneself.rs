@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     attachments::Use,
+    decider::Decider,
     user::{self, Profile, User},
 };
 use events::{
@@ -104,7 +105,13 @@ impl Accounts {
     ) -> Result<Position, AccountError> {
         let user_id = identity.user_id;
         let picture = match upload {
-            Some(upload) => Some(self.0.attachments.picture(user_id, upload, Use::Portrait { user_id }).await?),
+            Some(upload) => {
+                let would_do = async |picture| {
+                    let asked = user::Command::SetPicture(Some(picture));
+                    self.0.users.glance(Aggregate::User(user_id), |user| user.decide(&asked).is_ok()).await
+                };
+                Some(self.0.attachments.picture(user_id, upload, Use::Portrait { user_id }, would_do).await?)
+            }
             None => None,
         };
         self.user(user_id, &user::Command::SetPicture(picture)).await

@@ -51,6 +51,16 @@ impl Record {
         Self { owner, name, media_type, size: None, width, height, began_at, used: None }
     }
 
+    /// Of a file that should be gone, so that it is found.
+    pub(super) fn leftover(owner: UserId) -> Self {
+        let (name, media_type, began_at) = (String::new(), MediaType::unknown(), Timestamp::UNIX_EPOCH);
+        Self { owner, name, media_type, size: None, width: None, height: None, began_at, used: None }
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.size.is_some()
+    }
+
     pub(super) fn finished(self, size: u64) -> Self {
         Self { size: Some(size), ..self }
     }
@@ -79,7 +89,13 @@ impl Record {
     }
 }
 
+/// The key of a record: a person's lie together.
+pub(super) fn key(owner: UserId, id: AttachmentId) -> String {
+    format!("{owner}.{id}")
+}
+
 /// A record under its key, if it is one of ours.
 pub(crate) fn parse(key: &str, value: &[u8]) -> Option<(AttachmentId, Record)> {
-    Some((key.parse().ok()?, serde_json::from_slice(value).ok()?))
+    let (_, id) = key.split_once('.')?;
+    Some((id.parse().ok()?, serde_json::from_slice(value).ok()?))
 }

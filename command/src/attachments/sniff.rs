@@ -14,7 +14,9 @@ pub(super) fn sniff(head: &[u8], declared: Option<&MediaType>) -> Sniffed {
     let media_type: MediaType = known.unwrap_or_else(|| unproven(head, declared));
     let is_image = media_type.as_str().starts_with("image/");
     let size = if is_image { imagesize::blob_size(head).ok() } else { None };
-    let pixels = |of: fn(&imagesize::ImageSize) -> usize| size.as_ref().and_then(|size| u32::try_from(of(size)).ok());
+    let pixels = |of: fn(&imagesize::ImageSize) -> usize| {
+        size.as_ref().and_then(|size| i32::try_from(of(size)).ok()?.try_into().ok())
+    };
     Sniffed { media_type, width: pixels(|size| size.width), height: pixels(|size| size.height) }
 }
 
@@ -79,6 +81,8 @@ mod tests {
         assert_eq!(sniffed(&PNG[..12], "image/png").1, None, "cut off");
         let mut bomb = PNG.to_vec();
         bomb[16..24].fill(0xff);
-        assert_eq!(sniffed(&bomb, "image/png").1, Some(u32::MAX));
+        assert_eq!(sniffed(&bomb, "image/png").1, None, "no image is as large as that");
+        bomb[16] = 0x7f;
+        assert_eq!(sniffed(&bomb, "image/png").1, Some(0x7fff_ffff));
     }
 }

@@ -1,6 +1,10 @@
 //! A file on its way in, part by part: no more of it is in memory than one part.
 
-use super::{AttachmentError, Attachments, record::Record, sniff::sniff};
+use super::{
+    AttachmentError, Attachments,
+    record::{Record, key},
+    sniff::sniff,
+};
 use events::{
     AttachmentId, Timestamp, UserId,
     attachment::{MAX_BYTES, MediaType},
@@ -99,8 +103,8 @@ impl Upload {
         let (record, revision) = self.record.clone().expect("a file that has bytes has a first part");
         let media_type = record.media_type().clone();
         let finished = record.finished(self.size).encode();
-        let bucket = self.attachments.0.bucket(self.id);
-        bucket.update(&self.id.to_string(), finished, revision).await?;
+        let bucket = self.attachments.0.bucket(self.owner);
+        bucket.update(&key(self.owner, self.id), finished, revision).await?;
         self.record = None;
         Ok(Uploaded { attachment_id: self.id, media_type, size: self.size })
     }
@@ -109,8 +113,8 @@ impl Upload {
         if self.record.is_none() {
             let sniffed = sniff(&self.waiting, self.declared.as_ref());
             let record = Record::new(self.id, self.owner, &self.key, &self.name, sniffed, self.began_at);
-            let bucket = self.attachments.0.bucket(self.id);
-            match bucket.create(&self.id.to_string(), record.encode()).await? {
+            let bucket = self.attachments.0.bucket(self.owner);
+            match bucket.create(&key(self.owner, self.id), record.encode()).await? {
                 Claim::Ours(revision) => self.record = Some((record, revision)),
                 Claim::Theirs(_) => return Err(BucketError::Conflict.into()),
             }
@@ -128,7 +132,8 @@ impl Drop for Upload {
         if self.record.is_some() {
             let (attachments, id) = (self.attachments.clone(), self.id);
             tokio::spawn(async move {
-                if let Err(error) = attachments.remove(id).await {
+                // A part may still be on its way to the store: the record stays, so that what comes late is found.
+                if let Err(error) = attachments.0.blobs.remove(id).await {
                     tracing::debug!(%id, %error, "what is left of an upload stays until it is a day old");
                 }
             });

@@ -17,8 +17,8 @@ const STRETCH: usize = 1_024;
 /// How long facts that say nothing of files may pass before the progress is kept.
 const STALE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(1);
-/// For clocks that differ, and a send that was claimed at the last moment.
-const GRACE: TimeDelta = TimeDelta::hours(1);
+/// For clocks that differ, each by an hour, and a send that was claimed at the last moment.
+const GRACE: TimeDelta = TimeDelta::hours(3);
 
 /// Sees to the files.
 pub struct Files {
@@ -82,11 +82,15 @@ impl Files {
             for envelope in &batch {
                 let Said { used, gone } = said(envelope);
                 spoke |= !used.is_empty() || !gone.is_empty();
+                let Some(by) = envelope.by else { continue };
                 for id in used {
-                    self.attachments.settle(id).await?;
+                    self.attachments.settle(by, id).await?;
                 }
                 for id in gone {
-                    self.attachments.remove(id).await?;
+                    // What cannot be removed now is left to the sweep: the facts go on.
+                    if self.attachments.remove(by, id).await.is_err() {
+                        self.attachments.leave(by, id).await?;
+                    }
                 }
             }
             let Some(last) = batch.last() else { continue };
@@ -112,8 +116,9 @@ impl Files {
 
     /// Removes the uploads of a day ago that no fact uses.
     async fn sweep(&self) -> Result<(), AttachmentError> {
+        let now = self.clock.now();
         let end = self.log.end().await?;
-        // A claimed upload may be in a fact that was not looked at: then it is no upload any more a moment later.
+        // What is claimed from now on is not as old as what is looked for; a claimed upload may be in a fact that was not looked at: then it is no upload any more a moment later.
         while !self.has_followed(&end) {
             sleep(PAUSE).await;
         }
@@ -127,11 +132,13 @@ impl Files {
                     continue;
                 };
                 // Records lie in the order of their last change, and none is changed before it began.
-                if self.clock.now() - record.began_at < USABLE_FOR + GRACE {
+                if now - record.began_at < USABLE_FOR + GRACE {
                     break;
                 }
-                self.attachments.remove(id).await?;
                 after = entry.revision;
+                if let Err(error) = self.attachments.remove(record.owner, id).await {
+                    tracing::warn!(%id, %error, "an unused upload is not removed yet");
+                }
             }
         }
         Ok(())

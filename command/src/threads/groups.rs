@@ -4,6 +4,7 @@
 use super::{Opened, ThreadError, Threads};
 use crate::{
     attachments::Use,
+    decider::Decider,
     thread::{self, MAX_MEMBERS, Thread},
     user::User,
 };
@@ -76,7 +77,13 @@ impl Threads {
         upload: Option<AttachmentId>,
     ) -> Result<Position, ThreadError> {
         let picture = match upload {
-            Some(upload) => Some(self.attachments.picture(by, upload, Use::GroupPicture { thread_id }).await?),
+            Some(upload) => {
+                let would_do = async |picture| {
+                    let asked = thread::Command::SetPicture { by, picture: Some(picture) };
+                    self.handler.glance(Aggregate::Thread(thread_id), |thread| thread.decide(&asked).is_ok()).await
+                };
+                Some(self.attachments.picture(by, upload, Use::GroupPicture { thread_id }, would_do).await?)
+            }
             None => None,
         };
         let command = thread::Command::SetPicture { by, picture };

@@ -3,9 +3,12 @@
 use super::{ThreadError, Threads};
 use crate::{
     attachments::Use,
+    decider::Decider,
     thread::{self, Content},
 };
-use events::{AttachmentId, MessageKey, Position, Text, ThreadId, Timestamp, UserId, event::Number, text::Body};
+use events::{
+    Aggregate, AttachmentId, MessageKey, Position, Text, ThreadId, Timestamp, UserId, event::Number, text::Body,
+};
 
 /// A message to send.
 #[derive(Debug, Clone)]
@@ -59,9 +62,9 @@ impl Threads {
         };
         let content = Content::of(key, body.as_str(), reply_to, attachments.iter().copied());
         let used = Use::Message { thread_id, key };
-        let attachments = self.attachments.claim(by, &attachments, used).await?;
+        let found = self.attachments.found(by, &attachments).await?;
         let partition = self.log.names().partition(thread_id.uuid());
-        let command = thread::Command::Send(thread::Send {
+        let mut send = thread::Send {
             by,
             key,
             body: Text::from(&body),
@@ -69,11 +72,19 @@ impl Threads {
             reply_to,
             opens,
             mentions,
-            attachments,
+            attachments: found,
             absent_as_of: absent
                 .filter(|absent| absent.as_of.partition == partition)
                 .map(|absent| absent.as_of.sequence),
-        });
+        };
+        if !attachments.is_empty() {
+            // What is refused uses nothing up. Whether it is, is decided again on what is claimed.
+            let asked = thread::Command::Send(send.clone());
+            let would =
+                self.handler.glance(Aggregate::Thread(thread_id), |thread| thread.decide(&asked).is_ok()).await?;
+            send.attachments = if would { self.attachments.claim(by, &attachments, used).await? } else { None };
+        }
+        let command = thread::Command::Send(send);
         let handled = self.handle(thread_id, by, &command, |thread| thread.repeated(by, key)).await?;
         let first = handled.seen.expect("the latest sends hold the one that was just made or repeated");
         let position = Position { partition, sequence: first.sequence };

@@ -80,9 +80,21 @@ impl Bucket {
     /// # Errors
     /// When NATS does not answer.
     pub async fn next(&self, after: u64) -> Result<Option<(String, Entry)>, BucketError> {
+        self.next_of(format!("{}>", self.0.prefix), after).await
+    }
+
+    /// The oldest record after a revision among those whose key begins with a word and a dot.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn next_below(&self, word: &str, after: u64) -> Result<Option<(String, Entry)>, BucketError> {
+        self.next_of(format!("{}{word}.>", self.0.prefix), after).await
+    }
+
+    async fn next_of(&self, wanted: String, after: u64) -> Result<Option<(String, Entry)>, BucketError> {
         let mut from = after + 1;
         loop {
-            let all = format!("{}>", self.0.prefix);
+            let all = wanted.clone();
             let message = match self.0.stream.get_first_raw_message_by_subject(all, from).await {
                 Ok(message) => message,
                 Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),

@@ -7,6 +7,7 @@ use crate::{
     disposition,
     openapi::{CallerProblem, LimitProblem, NotThere},
     params::InPath,
+    places::Place,
     positions::{After, AsOf},
     problem::{Kind, Problem},
     shapes,
@@ -16,7 +17,7 @@ use axum::{
     body::Body,
     extract::State,
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
             ACCEPT_RANGES, CONNECTION, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
             CONTENT_TYPE, ETAG, IF_RANGE, RANGE,
@@ -32,6 +33,7 @@ use events::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
+use http_range_header::RangeUnsatisfiableError;
 use query::files::{File, Shown};
 use serde::Serialize;
 use std::{ops::RangeInclusive, time::Duration};
@@ -94,23 +96,34 @@ pub(super) async fn upload(State(app): State<App>, caller: Caller, headers: Head
         (status = 206, description = "The range that was asked for", content_type = "application/octet-stream",
             headers(("Herald-As-Of" = shapes::Vector, description = "What the answer has seen"))),
         (status = 416, description = "There is nothing in that range", body = Problem, content_type = "application/problem+json"),
-        NotThere, CallerProblem,
+        NotThere, CallerProblem, LimitProblem,
     ))]
 pub(super) async fn download(
     State(app): State<App>,
     caller: Caller,
     after: After,
     InPath(id): InPath<AttachmentId>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let place = app.downloads.take(caller.user_id())?;
     let (as_of, file) = find(&app, &after, caller.user_id(), id).await?;
     let etag = format!("\"{id}\"");
-    let range = range(&headers, &etag, file.size)?;
+    // RFC 9110, section 14.2: of HEAD a range means nothing.
+    let asked = headers.get(RANGE).filter(|_| method == Method::GET);
+    let range = match asked.map_or(Ok(None), |asked| range(asked, &headers, &etag, file.size)) {
+        Ok(range) => range,
+        Err(problem) => return Ok(([(CONTENT_RANGE, format!("bytes */{}", file.size))], problem).into_response()),
+    };
     let bytes = range.clone().unwrap_or(0..=file.size - 1);
     let length = bytes.end() - bytes.start() + 1;
-    let content = content(&app, file.author_id, id, bytes.clone()).await?;
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::from_stream(content(&app, file.author_id, id, bytes.clone(), place).await?)
+    };
     let text = |text: String| HeaderValue::try_from(text).expect("numbers, ids and percent-encoded names");
-    let mut response = (AsOf(as_of), Body::from_stream(content)).into_response();
+    let mut response = (AsOf(as_of), body).into_response();
     let told = response.headers_mut();
     let mut tell = |name: HeaderName, value: HeaderValue| _ = told.insert(name, value);
     tell(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -136,7 +149,7 @@ async fn take(app: &App, owner: UserId, headers: &HeaderMap, body: Body) -> Resu
         return Err(too_large());
     }
     app.limits.upload(owner)?;
-    let _place = app.uploads.take(owner).ok_or_else(|| Problem::new(Kind::Busy, "too many uploads at once"))?;
+    let _place = app.uploads.take(owner)?;
     let mut upload = app.attachments.begin(owner, name, declared).await?;
     receive(app, owner, &mut upload, body).await?;
     Ok(upload.finish().await?)
@@ -185,18 +198,26 @@ async fn find(app: &App, after: &After, reader: UserId, id: AttachmentId) -> Res
 }
 
 /// The one range that was asked for; what cannot be read, and more than one, is all (RFC 9110, section 14.2).
-fn range(headers: &HeaderMap, etag: &str, size: u64) -> Result<Option<RangeInclusive<u64>>, Problem> {
+fn range(
+    asked: &HeaderValue,
+    headers: &HeaderMap,
+    etag: &str,
+    size: u64,
+) -> Result<Option<RangeInclusive<u64>>, Problem> {
     let is_another = |value: &HeaderValue| value.as_bytes() != etag.as_bytes();
-    let Some(asked) = headers.get(RANGE).filter(|_| !headers.get(IF_RANGE).is_some_and(is_another)) else {
+    if headers.get(IF_RANGE).is_some_and(is_another) {
         return Ok(None);
-    };
+    }
     let Some(parsed) = asked.to_str().ok().and_then(|asked| http_range_header::parse_range_header(asked).ok()) else {
         return Ok(None);
     };
     match parsed.validate(size) {
         Ok(ranges) if ranges.len() == 1 => Ok(ranges.into_iter().next()),
-        Ok(_) => Ok(None),
-        Err(_) => Err(Problem::new(Kind::RangeNotSatisfiable, format!("the file has {size} bytes"))),
+        Err(RangeUnsatisfiableError::Unsatisfiable) => {
+            Err(Problem::new(Kind::RangeNotSatisfiable, format!("the file has {size} bytes")))
+        }
+        // More than one, and what cannot be read, is all.
+        Ok(_) | Err(_) => Ok(None),
     }
 }
 
@@ -206,6 +227,7 @@ async fn content(
     author: UserId,
     of: AttachmentId,
     range: RangeInclusive<u64>,
+    place: Place,
 ) -> Result<impl Stream<Item = Result<bytes::Bytes, AttachmentError>> + use<>, Problem> {
     let part_of = |byte: u64| u32::try_from(byte / PART as u64).unwrap_or(u32::MAX);
     let attachments = app.attachments.clone();
@@ -223,6 +245,8 @@ async fn content(
     };
     let head = read(first).await?;
     let rest = stream::try_unfold(first + 1, move |index| {
+        // As long as somebody reads, the place is theirs.
+        let _place = &place;
         let next = (index <= last).then(|| read(index));
         async move {
             match next {

@@ -30,22 +30,23 @@ use axum::{
     },
     response::IntoResponse,
 };
+use command::accounts::Identity;
 use events::{ThreadId, UserId, event::Number};
 use futures_util::stream;
 use query::{
     Cursor, Paged, View,
-    held::{Deed, Kept},
+    held::{Deed, Kept, Stretch},
     timeline::{self, Page},
 };
 use serde::Serialize;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 const PAGE: u16 = 100;
 /// Chunks that wait for who reads.
 const WAITING: usize = 2;
-/// When somebody who is being told may ask again.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How long somebody may take to read it all.
+const LONGEST: Duration = Duration::from_mins(30);
 
 /// A line: what it is, and in which thread.
 #[derive(Serialize)]
@@ -127,7 +128,7 @@ impl From<query::Error> for Cut {
     ))]
 pub(super) async fn export(State(app): State<App>, caller: Caller, after: After) -> Result<impl IntoResponse, Problem> {
     let reader = caller.user_id();
-    let place = app.exports.take(reader).ok_or_else(|| Problem::too_many(AGAIN))?;
+    let place = app.exports.take(reader)?;
     let me = oneself(&app, &after, reader).await?;
     let kept = after.ask(&app, View::Inbox, || app.views.kept(reader, None, 1)).await?;
     let timeline =
@@ -135,7 +136,8 @@ pub(super) async fn export(State(app): State<App>, caller: Caller, after: After)
     let as_of = both(&both(&me.as_of, &kept.as_of), &timeline.as_of);
     let (sender, chunks) = mpsc::channel(WAITING);
     let chunks = stream::unfold(chunks, async |mut chunks| chunks.recv().await.map(|chunk| (chunk, chunks)));
-    app.sockets.spawn(tell(app.clone(), caller, me.value, Teller { sender, chunk: Vec::new(), lines: 0 }, place));
+    let teller = Teller { app: app.clone(), identity: caller.0, sender, chunk: Vec::new(), lines: 0 };
+    app.sockets.spawn(tell(app.clone(), me.value, teller, place));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
         (CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"herald-export.ndjson\"")),
@@ -143,21 +145,25 @@ pub(super) async fn export(State(app): State<App>, caller: Caller, after: After)
     Ok((AsOf(as_of), headers, Body::from_stream(chunks)))
 }
 
-async fn tell(app: App, caller: Caller, me: Me, mut teller: Teller, _place: Place) {
-    let told = tell_all(&app, &caller, me, &mut teller).await;
+async fn tell(app: App, me: Me, mut teller: Teller, _place: Place) {
+    let told = tokio::select! {
+        told = timeout(LONGEST, tell_all(&app, me, &mut teller)) => told.unwrap_or(Err(Cut::Failed)),
+        () = app.draining.cancelled() => Err(Cut::Failed),
+    };
     if let Err(Cut::Failed) = told {
         // The connection breaks: what was told is not taken for all.
         teller.sender.send(Err(std::io::ErrorKind::Other.into())).await.ok();
     }
 }
 
-async fn tell_all(app: &App, caller: &Caller, me: Me, teller: &mut Teller) -> Result<(), Cut> {
-    let reader = caller.user_id();
+async fn tell_all(app: &App, me: Me, teller: &mut Teller) -> Result<(), Cut> {
+    let identity = teller.identity;
+    let reader = identity.user_id;
     let lines = LINES.iter().map(|(kind, what)| ((*kind).to_owned(), (*what).into())).collect();
     teller.line("export", Head { user_id: reader, time: Time(app.clock.now()), lines }).await?;
     teller.line("user", me).await?;
     for device in app.accounts.sessions(reader).await.map_err(Problem::from)?.1 {
-        teller.line("session", Session::new(device, &caller.0)).await?;
+        teller.line("session", Session::new(device, &identity)).await?;
     }
     for upload in app.attachments.all_unused(reader).await.map_err(Problem::from)? {
         teller.line("upload", Attached::from(&upload)).await?;
@@ -224,27 +230,29 @@ async fn places(app: &App, reader: UserId, teller: &mut Teller) -> Result<(), Cu
             let thread_id = kept.thread_id;
             let is_member = kept.is_member;
             teller.line_in("membership", thread_id, Membership::from(kept)).await?;
-            if is_member {
-                history(app, reader, thread_id, teller).await?;
-            } else {
-                own_messages(app, reader, thread_id, teller).await?;
-            }
+            let shown_from = if is_member { history(app, reader, thread_id, teller).await? } else { None };
+            own_messages(app, reader, thread_id, shown_from, teller).await?;
             deeds(app, reader, thread_id, teller).await?;
         }
         after = Some(last);
     }
 }
 
-async fn history(app: &App, reader: UserId, thread_id: ThreadId, teller: &mut Teller) -> Result<(), Cut> {
+/// What the reader sees of a thread; the number of the first message of it.
+async fn history(app: &App, reader: UserId, thread_id: ThreadId, teller: &mut Teller) -> Result<Option<Number>, Cut> {
+    let mut first = None;
     let mut place = timeline::Place { number: 0, sequence: 0 };
     loop {
         // `None`: they have left it meanwhile.
         let page = app.views.history(reader, thread_id, Page::After(place), PAGE).await?.value.unwrap_or_default();
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { return Ok(first) };
         place = last.place();
         for entry in page {
             let line = match &entry {
-                timeline::Entry::Message(_) => "message",
+                timeline::Entry::Message(message) => {
+                    first.get_or_insert(message.number);
+                    "message"
+                }
                 timeline::Entry::Notice(_) => "notice",
             };
             teller.line_in(line, thread_id, Entry::from(entry)).await?;
@@ -252,14 +260,26 @@ async fn history(app: &App, reader: UserId, thread_id: ThreadId, teller: &mut Te
     }
 }
 
-async fn own_messages(app: &App, reader: UserId, thread_id: ThreadId, teller: &mut Teller) -> Result<(), Cut> {
+/// What the reader wrote in a thread and is not shown there: before they left it, or joined it again.
+async fn own_messages(
+    app: &App,
+    reader: UserId,
+    thread_id: ThreadId,
+    shown_from: Option<Number>,
+    teller: &mut Teller,
+) -> Result<(), Cut> {
     let mut after = 0;
     loop {
-        let messages = app.views.own_messages(reader, thread_id, after, PAGE).await?.value;
-        let Some(last) = messages.last() else { return Ok(()) };
-        after = last.number;
-        for message in messages {
+        let Stretch { items, looked } = app.views.own_messages(reader, thread_id, after, PAGE).await?.value;
+        for message in items {
+            if shown_from.is_some_and(|from| message.number >= from) {
+                return Ok(());
+            }
             teller.line_in("message", thread_id, Entry::Message(message.into())).await?;
+        }
+        match looked.and_then(|looked| Number::try_from(looked).ok()) {
+            Some(looked) if shown_from.is_none_or(|from| looked < from) => after = looked,
+            Some(_) | None => return Ok(()),
         }
     }
 }
@@ -267,12 +287,12 @@ async fn own_messages(app: &App, reader: UserId, thread_id: ThreadId, teller: &m
 async fn deeds(app: &App, reader: UserId, thread_id: ThreadId, teller: &mut Teller) -> Result<(), Cut> {
     let mut after = 0;
     loop {
-        let deeds = app.views.deeds(reader, thread_id, after, PAGE).await?.value;
-        let Some(last) = deeds.last() else { return Ok(()) };
-        after = last.sequence;
-        for Deed { at, number, kind, user_id, detail, sequence: _ } in deeds {
+        let Stretch { items, looked } = app.views.deeds(reader, thread_id, after, PAGE).await?.value;
+        for Deed { at, number, kind, user_id, detail, sequence: _ } in items {
             teller.line_in("deed", thread_id, Done { what: kind, time: Time(at), number, user_id, detail }).await?;
         }
+        let Some(looked) = looked else { return Ok(()) };
+        after = looked;
     }
 }
 
@@ -297,6 +317,8 @@ impl From<Kept> for Membership {
 
 /// Gathers lines into chunks for whoever reads them.
 struct Teller {
+    app: App,
+    identity: Identity,
     sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
     chunk: Vec<u8>,
     lines: u64,
@@ -320,7 +342,12 @@ impl Teller {
         if self.chunk.len() < Self::CHUNK { Ok(()) } else { self.flush().await }
     }
 
+    /// Hands on what was gathered, as long as its reader is still let in.
     async fn flush(&mut self) -> Result<(), Cut> {
+        self.app.hearing()?;
+        if self.app.accounts.has_ended(self.identity.session_id) {
+            return Err(Cut::Failed);
+        }
         let chunk = std::mem::take(&mut self.chunk);
         self.sender.send(Ok(chunk.into())).await.map_err(|_| Cut::Left)
     }

@@ -42,7 +42,7 @@ impl Commands {
                 async move {
                     let sending = carry_out(&app, by, &send);
                     let span = || tracing::info_span!("gateway.send", trace_id = Empty);
-                    answer(&send.id, send.traceparent.as_deref(), span, sending).await
+                    answer(&send.id, send.traceparent.as_deref(), span, Box::pin(sending)).await
                 }
                 .boxed(),
             ),

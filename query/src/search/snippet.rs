@@ -4,6 +4,8 @@ use super::wording::Wording;
 use events::words::{Run, Sign, signs};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
+/// Characters by which a place is found: more would only cost time.
+const NEEDLE: usize = 16;
 /// Characters of a snippet, about.
 const LENGTH: usize = 160;
 /// Of which so many stand before what was found.
@@ -32,8 +34,10 @@ pub(super) fn snippet(body: &str, wording: &Wording) -> String {
 /// The byte where the first of what is looked for stands; 0 where none of it is found.
 fn place(body: &str, wording: &Wording) -> usize {
     let signs: Vec<Sign> = signs(body).collect();
-    let needles: Vec<(bool, Vec<char>)> =
-        wording.beginnings().map(|run| (matches!(run, Run::Word(_)), run.as_str().nfd().collect())).collect();
+    let needles: Vec<(bool, Vec<char>)> = wording
+        .beginnings()
+        .map(|run| (matches!(run, Run::Word(_)), run.as_str().nfd().take(NEEDLE).collect()))
+        .collect();
     let begins = |at: usize| at == 0 || signs[at - 1].folded == ' ';
     let is_here = |at: usize, (is_word, needle): &(bool, Vec<char>)| {
         (!is_word || begins(at))
