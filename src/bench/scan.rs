@@ -28,7 +28,7 @@ pub(super) struct Stamp {
 }
 
 impl<'a> Told<'a> {
-    /// Reads the fields up to the first one that is no text and no number.
+    /// Reads the fields up to the first one that is an object.
     pub(super) fn read(frame: &'a [u8]) -> Self {
         let mut told = Self::default();
         let mut rest = frame.strip_prefix(b"{").unwrap_or_default();
@@ -57,7 +57,9 @@ fn field(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let text = text.strip_prefix(b":")?;
     let (value, rest) = match text.first()? {
         b'"' => split(&text[1..], b'"')?,
-        b'{' | b'[' => return None,
+        // Of ids.
+        b'[' => text.split_at(text.iter().position(|byte| *byte == b']')? + 1),
+        b'{' => return None,
         _ => text.split_at(text.iter().position(|byte| matches!(byte, b',' | b'}'))?),
     };
     Some((name, value, rest))
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_message_and_its_acknowledgement_are_read() {
-        let message = br#"{"type":"message","thread_id":"t","number":17,"key":"k","sender_id":"s","body":"b b","reply_to":null,"sent_at":"2026","position":"3:9"}"#;
+        let message = br#"{"type":"message","thread_id":"t","number":17,"key":"k","sender_id":"s","body":"b b","reply_to":null,"mentions":["m","n"],"sent_at":"2026","position":"3:9"}"#;
         let told = Told::read(message);
         assert_eq!((told.kind, told.thread_id, told.number), (&b"message"[..], &b"t"[..], &b"17"[..]));
         assert_eq!((told.key, told.sender_id, told.body), (&b"k"[..], &b"s"[..], &b"b b"[..]));

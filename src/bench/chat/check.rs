@@ -110,6 +110,9 @@ async fn read_back(http: &Http, person: &Person, told: &Transcript) -> anyhow::R
         return Ok(Read::default());
     }
     let wrong = |messages, fault| Ok(Read { messages, fault: Some(format!("thread {}: {fault}", person.thread_id)) });
+    if told.position.is_empty() {
+        return wrong(0, "the last message was told without a position".to_owned());
+    }
     let mut found = Transcript::default();
     let mut last = told.last_number - told.messages;
     while last < told.last_number {
