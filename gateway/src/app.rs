@@ -71,6 +71,8 @@ impl App {
         clock: Clock,
         settings: Settings,
     ) -> Self {
+        // Who is not kept to rates may do all at once.
+        let each = |each, all| if settings.rate_limits { each } else { all };
         Self {
             accounts,
             people: threads.people(),
@@ -81,14 +83,14 @@ impl App {
             log,
             clock,
             limits: Arc::new(Limits::new(settings.rate_limits)),
-            settings: Arc::new(settings),
             draining: CancellationToken::new(),
             sockets: TaskTracker::new(),
             progress: Progress::default(),
-            uploads: Places::new(UPLOADS, UPLOADS_EACH),
+            uploads: Places::new(UPLOADS, each(UPLOADS_EACH, UPLOADS)),
             exports: Places::new(EXPORTS, 1),
-            downloads: Places::new(DOWNLOADS, DOWNLOADS_EACH),
+            downloads: Places::new(DOWNLOADS, each(DOWNLOADS_EACH, DOWNLOADS)),
             searches: Places::new(SEARCHES, SEARCHES_EACH),
+            settings: Arc::new(settings),
         }
     }
 

@@ -8,6 +8,13 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+
+/// How long a place is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// When somebody who holds all of their places may ask again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -17,6 +24,7 @@ pub(crate) struct Places {
     for_all: usize,
     for_each: usize,
     taken: Arc<Mutex<Taken>>,
+    freed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -34,7 +42,7 @@ pub(crate) struct Place {
 
 impl Places {
     pub(crate) fn new(for_all: usize, for_each: usize) -> Self {
-        Self { for_all, for_each, taken: Arc::default() }
+        Self { for_all, for_each, taken: Arc::default(), freed: Arc::default() }
     }
 
     /// A place for somebody.
@@ -54,6 +62,24 @@ impl Places {
         taken.by.insert(by, theirs + 1);
         Ok(Place { places: self.clone(), by })
     }
+
+    /// A place for somebody as soon as they have one.
+    ///
+    /// # Errors
+    /// 503 where that takes too long, or the node has no more.
+    pub(crate) async fn wait(&self, by: UserId) -> Result<Place, Problem> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let freed = self.freed.notified();
+            match self.take(by) {
+                Err(problem) if problem.kind() == Kind::TooManyRequests => {
+                    let busy = |_| Problem::unavailable("too much at once, try again");
+                    timeout_at(deadline, freed).await.map_err(busy)?;
+                }
+                taken => return taken,
+            }
+        }
+    }
 }
 
 impl Drop for Place {
@@ -64,6 +90,7 @@ impl Drop for Place {
         if theirs > 1 {
             taken.by.insert(self.by, theirs - 1);
         }
+        self.places.freed.notify_waiters();
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) async fn find(
     let wording = Wording::parse(&page.q).map_err(|error| Problem::invalid("q", error))?;
     let reader = caller.user_id();
     app.limits.search(reader)?;
-    let _place = app.searches.take(reader)?;
+    let _place = app.searches.wait(reader).await?;
     let (sender_id, known) = sender(&app, &after, reader, wording.from.as_deref()).await?;
     let search = Search { wording, thread_id, sender_id };
     let answer = after.ask(&app, View::Search, || app.views.search(reader, &search, cursor, limit)).await?;
