@@ -10,11 +10,10 @@ use command::{
     attachments::AttachmentError,
     handler::Handler,
     policy::{Files, Promises},
-    user::User,
 };
 use events::{
     Blobs, Clock, EventLog, Ids,
-    log::{Durability, Options},
+    log::{BucketError, Durability, Options},
 };
 use gateway::{App, hub::Hub};
 use projection::{Applied, Runner, View};
@@ -155,8 +154,13 @@ impl Node {
 
         let users = Handler::new(log.clone(), clock.clone(), ids.clone(), USERS_CACHE);
         let blobs = Blobs::open(&settings.attachments, settings.log.durability != Durability::Unsynced)?;
-        let attachments = open_attachments(&log, &clock, &ids, &blobs).await?;
-        let accounts = open_accounts(&log, &clock, &ids, &users, &attachments).await?;
+        let open = async || Attachments::open(log.clone(), clock.clone(), ids.clone(), blobs.clone()).await;
+        let passes = |error: &AttachmentError| matches!(error, AttachmentError::Log(_));
+        let attachments = opened("the bucket of uploads", passes, open).await?;
+        let open =
+            async || Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone(), attachments.clone()).await;
+        let passes = |error: &AccountError| matches!(error, AccountError::Unavailable(_));
+        let accounts = opened("the accounts' buckets", passes, open).await?;
         let threads = Threads::new(log.clone(), &clock, &ids, users, attachments.clone());
         let freshness = Freshness::default();
         let views = Views::new(&settings.database_url, QUERY_CONNECTIONS, freshness.clone())?;
@@ -167,9 +171,11 @@ impl Node {
         let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), views.clone(), self.stop.clone());
         let Settings { roles, allowed_origins, rate_limits, trusted_proxies, .. } = settings;
         if roles.contains(&Role::Command) {
-            let promises = Promises::open(log.clone(), accounts.clone()).await?;
+            let open = async || Promises::open(log.clone(), accounts.clone()).await;
+            let promises = opened("the policies' bucket", of_bucket, open).await?;
             self.tasks.spawn(until(self.stop.clone(), promises.run(PROMISES_PAUSE)));
-            let files = Files::open(log.clone(), clock.clone(), attachments.clone()).await?;
+            let open = async || Files::open(log.clone(), clock.clone(), attachments.clone()).await;
+            let files = opened("the policies' bucket", of_bucket, open).await?;
             self.tasks.spawn(until(self.stop.clone(), files.run(FILES_PAUSE)));
         }
         self.tasks.spawn(until(self.stop.clone(), turn_keys(accounts.clone())));
@@ -249,11 +255,15 @@ async fn open(options: &Options, ids: &Ids) -> anyhow::Result<EventLog> {
     }
 }
 
-async fn open_attachments(log: &EventLog, clock: &Clock, ids: &Ids, blobs: &Blobs) -> anyhow::Result<Attachments> {
+/// Opens what lies in buckets, waiting for a NATS that does not answer.
+async fn opened<T, E>(what: &str, passes: fn(&E) -> bool, open: impl AsyncFn() -> Result<T, E>) -> anyhow::Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     loop {
-        match Attachments::open(log.clone(), clock.clone(), ids.clone(), blobs.clone()).await {
-            Err(error @ AttachmentError::Log(_)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the bucket of uploads");
+        match open().await {
+            Err(error) if passes(&error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for {what}");
             }
             opened => return Ok(opened?),
         }
@@ -261,22 +271,9 @@ async fn open_attachments(log: &EventLog, clock: &Clock, ids: &Ids, blobs: &Blob
     }
 }
 
-async fn open_accounts(
-    log: &EventLog,
-    clock: &Clock,
-    ids: &Ids,
-    users: &Handler<User>,
-    attachments: &Attachments,
-) -> anyhow::Result<Accounts> {
-    loop {
-        match Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone(), attachments.clone()).await {
-            Err(error @ AccountError::Unavailable(_)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for the accounts' buckets");
-            }
-            opened => return Ok(opened?),
-        }
-        sleep(PAUSE).await;
-    }
+/// A bucket's failure passes: NATS is away, or another node was faster.
+fn of_bucket(_: &BucketError) -> bool {
+    true
 }
 
 /// Runs what never ends, until the node stops.
