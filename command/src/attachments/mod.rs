@@ -92,11 +92,7 @@ impl Attachments {
     /// # Errors
     /// Technical ones only.
     pub async fn unused(&self, owner: UserId, id: AttachmentId) -> Result<Option<Attachment>, AttachmentError> {
-        let Some((record, _)) = self.0.find(owner, id).await? else { return Ok(None) };
-        if !record.is_ready(owner, self.0.clock.now()) {
-            return Ok(None);
-        }
-        Ok(self.0.told(id, &record).await?)
+        Ok(self.0.ready(owner, id).await?)
     }
 
     /// All uploads of somebody's that no fact has used yet.
@@ -120,11 +116,7 @@ impl Attachments {
     pub(crate) async fn found(&self, owner: UserId, ids: &[AttachmentId]) -> Result<Option<Vec<Attachment>>, LogError> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
-            let record = self.0.find(owner, *id).await?.map(|(record, _)| record);
-            let Some(record) = record.filter(|record| record.is_ready(owner, self.0.clock.now())) else {
-                return Ok(None);
-            };
-            match self.0.told(*id, &record).await? {
+            match self.0.ready(owner, *id).await? {
                 Some(attachment) => found.push(attachment),
                 None => return Ok(None),
             }
@@ -224,6 +216,14 @@ impl Inner {
         let key = record::key(owner, id);
         let entry = self.bucket(owner).get(&key).await?;
         Ok(entry.and_then(|entry| Some((record::parse(&key, &entry.value)?.1, entry.revision))))
+    }
+
+    /// An upload that waits for its use.
+    async fn ready(&self, owner: UserId, id: AttachmentId) -> Result<Option<Attachment>, LogError> {
+        match self.find(owner, id).await? {
+            Some((record, _)) if record.is_ready(owner, self.clock.now()) => self.told(id, &record).await,
+            Some(_) | None => Ok(None),
+        }
     }
 
     async fn claim(&self, owner: UserId, id: AttachmentId, used: Use) -> Result<Option<Attachment>, LogError> {
