@@ -5,10 +5,10 @@ use crate::metrics::Sight;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use command::{
-    Accounts, Attachments, Threads,
+    Accounts, Attachments, Presence, Threads,
     accounts::AccountError,
     handler::Handler,
-    policy::{Files, Promises},
+    policy::{Files, Gateways, Promises},
     user::User,
 };
 use events::{
@@ -156,13 +156,18 @@ impl Node {
         for view in query::View::ALL {
             self.tasks.spawn(follow(log.clone(), view, views.clone(), freshness.clone(), self.stop.clone()));
         }
-        let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), views.clone(), self.stop.clone());
+        let (presence, keeper) = Presence::open(log.clone(), clock.clone(), ids.clone()).await?;
+        self.tasks.spawn(until(self.stop.clone(), keeper));
+        let stop = self.stop.clone();
+        let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
         let Settings { roles, allowed_origins, rate_limits, trusted_proxies, .. } = settings;
         if roles.contains(&Role::Command) {
             let promises = Promises::open(log.clone(), accounts.clone()).await?;
             self.tasks.spawn(until(self.stop.clone(), promises.run(PROMISES_PAUSE)));
             let files = Files::open(log.clone(), clock.clone(), attachments.clone()).await?;
             self.tasks.spawn(until(self.stop.clone(), files.run(FILES_PAUSE)));
+            let gateways = Gateways::open(log.clone(), clock.clone(), ids).await?;
+            self.tasks.spawn(until(self.stop.clone(), gateways.run()));
         }
         self.tasks.spawn(until(self.stop.clone(), turn_keys(accounts.clone())));
         if !rate_limits {
