@@ -121,7 +121,7 @@ impl Gauges {
         // What cannot be asked stays as it was: `herald_nats_up` says why.
         let Ok(Ok(extents)) = timeout(PATIENCE, first.log.extents()).await else { return };
         for Extent { end, bytes, max_bytes } in &extents {
-            let partition = end.partition.0.to_string();
+            let partition = end.partition.label();
             gauge!("herald_log_end_sequence", "partition" => partition.clone()).set(float(end.sequence));
             gauge!("herald_log_bytes", "partition" => partition.clone()).set(float(*bytes));
             let max_bytes = max_bytes.map_or(f64::INFINITY, float);
@@ -131,10 +131,11 @@ impl Gauges {
         let mut delays = lock(&self.0.delays);
         for view in View::ALL {
             let Some(applied) = furthest(nodes, view) else { continue };
-            for Extent { end, .. } in &extents {
+            let streams = view.streams(first.log.names());
+            for Extent { end, .. } in extents.iter().filter(|extent| streams.contains(&extent.end.partition)) {
                 let applied = applied.get(end.partition);
                 let delay = delays.entry((view, end.partition)).or_default().seen(now, end.sequence, applied);
-                let labels = [("view", view.name().to_owned()), ("partition", end.partition.0.to_string())];
+                let labels = [("view", view.name().to_owned()), ("partition", end.partition.label())];
                 gauge!("herald_projection_lag_events", &labels).set(float(end.sequence.saturating_sub(applied)));
                 gauge!("herald_projection_lag_seconds", &labels).set(delay);
             }

@@ -5,11 +5,11 @@ use crate::metrics::Sight;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use command::{
-    Accounts, Attachments, Threads,
+    Accounts, Attachments, Presence, Threads,
     accounts::AccountError,
     attachments::AttachmentError,
     handler::Handler,
-    policy::{Files, Promises},
+    policy::{Files, Gateways, Promises},
 };
 use events::{
     Blobs, Clock, EventLog, Ids,
@@ -168,7 +168,11 @@ impl Node {
         for view in query::View::ALL {
             self.tasks.spawn(follow(log.clone(), view, views.clone(), freshness.clone(), self.stop.clone()));
         }
-        let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), views.clone(), self.stop.clone());
+        let open = async || Presence::open(log.clone(), clock.clone(), ids.clone()).await;
+        let (presence, keeper) = opened("the gateways' leases", of_bucket, open).await?;
+        self.tasks.spawn(until(self.stop.clone(), keeper));
+        let stop = self.stop.clone();
+        let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
         let Settings { roles, allowed_origins, rate_limits, trusted_proxies, .. } = settings;
         if roles.contains(&Role::Command) {
             let open = async || Promises::open(log.clone(), accounts.clone()).await;
@@ -177,6 +181,9 @@ impl Node {
             let open = async || Files::open(log.clone(), clock.clone(), attachments.clone()).await;
             let files = opened("the policies' bucket", of_bucket, open).await?;
             self.tasks.spawn(until(self.stop.clone(), files.run(FILES_PAUSE)));
+            let open = async || Gateways::open(log.clone(), clock.clone(), ids.clone()).await;
+            let gateways = opened("the gateways' leases", of_bucket, open).await?;
+            self.tasks.spawn(until(self.stop.clone(), gateways.run()));
         }
         self.tasks.spawn(until(self.stop.clone(), turn_keys(accounts.clone())));
         if !rate_limits {

@@ -11,6 +11,7 @@ pub mod handler;
 pub mod people;
 pub mod picture;
 pub mod policy;
+pub mod presence;
 pub mod receipts;
 #[cfg(test)]
 mod spec;
@@ -22,4 +23,5 @@ pub use accounts::Accounts;
 pub use attachments::Attachments;
 pub use decider::{Decider, Fact};
 pub use people::People;
+pub use presence::Presence;
 pub use threads::Threads;

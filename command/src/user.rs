@@ -260,7 +260,7 @@ impl Aggregate for User {
     fn own(event: &Event) -> Option<&UserEvent> {
         match event {
             Event::User(event) => Some(event),
-            Event::Thread(_) | Event::Receipts(_) => None,
+            Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) => None,
         }
     }
 

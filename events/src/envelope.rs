@@ -4,7 +4,7 @@
 use crate::{
     Aggregate, Event, EventId, Position, Text, Timestamp, Trace, UserId,
     clock::millis,
-    event::{ReceiptEvent, ThreadEvent, UserEvent},
+    event::{PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
     seal::AuthorKey,
     text::Repr,
 };
@@ -77,6 +77,7 @@ impl Draft {
             Event::User(event) => self.store(trace, event)?,
             Event::Thread(event) => self.store(trace, event)?,
             Event::Receipts(event) => self.store(trace, event)?,
+            Event::Presence(event) => self.store(trace, event)?,
         })
     }
 
@@ -104,6 +105,7 @@ impl SealedEnvelope {
             Aggregate::User(_) => parse::<UserEvent>(position, aggregate, bytes)?,
             Aggregate::Thread(_) => parse::<ThreadEvent>(position, aggregate, bytes)?,
             Aggregate::Receipts(_) => parse::<ReceiptEvent>(position, aggregate, bytes)?,
+            Aggregate::Gateway(_) => parse::<PresenceEvent>(position, aggregate, bytes)?,
         }))
     }
 

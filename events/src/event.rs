@@ -14,6 +14,7 @@ pub enum Event {
     User(UserEvent),
     Thread(ThreadEvent),
     Receipts(ReceiptEvent),
+    Presence(PresenceEvent),
 }
 
 /// What happens to a person's account.
@@ -196,6 +197,24 @@ pub struct Receipt {
     pub read: Number,
 }
 
+/// Who is connected to a gateway, each a fact of one lease of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum PresenceEvent {
+    /// Who has come and who has gone, however many devices each has there; nobody is both. Who stays for long is told
+    /// again: the facts do not last for ever.
+    #[serde(rename = "presence_changed.1")]
+    PresenceChanged {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        came: Vec<UserId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        went: Vec<UserId>,
+    },
+    /// Everybody has gone, and nobody comes any more.
+    #[serde(rename = "gateway_lost.1")]
+    GatewayLost {},
+}
+
 impl Event {
     /// The texts of a fact, in the fixed order by which their seals are numbered.
     pub(crate) fn texts_mut(&mut self) -> Vec<&mut Text> {
@@ -234,7 +253,8 @@ impl Event {
                 | ThreadEvent::PeerBlocked { .. }
                 | ThreadEvent::PeerUnblocked { .. },
             )
-            | Self::Receipts(ReceiptEvent::ReceiptsAdvanced { .. }) => Vec::new(),
+            | Self::Receipts(ReceiptEvent::ReceiptsAdvanced { .. })
+            | Self::Presence(PresenceEvent::PresenceChanged { .. } | PresenceEvent::GatewayLost {}) => Vec::new(),
         }
     }
 }
@@ -254,5 +274,11 @@ impl From<ThreadEvent> for Event {
 impl From<ReceiptEvent> for Event {
     fn from(event: ReceiptEvent) -> Self {
         Self::Receipts(event)
+    }
+}
+
+impl From<PresenceEvent> for Event {
+    fn from(event: PresenceEvent) -> Self {
+        Self::Presence(event)
     }
 }

@@ -2,11 +2,11 @@
 //! today is compared byte by byte, what any build wrote decodes for ever.
 
 use crate::{
-    Aggregate, Attachment, AttachmentId, Emoji, Event, EventId, MessageKey, Partition, Position, SessionId, Text,
-    ThreadId, Timestamp, Trace, UserId,
+    Aggregate, Attachment, AttachmentId, Emoji, Event, EventId, GatewayId, MessageKey, Partition, Position, SessionId,
+    Text, ThreadId, Timestamp, Trace, UserId,
     clock::millis,
     envelope::{Draft, SealedEnvelope},
-    event::{Adders, Receipt, ReceiptEvent, Role, ThreadEvent, UserEvent, Viewers},
+    event::{Adders, PresenceEvent, Receipt, ReceiptEvent, Role, ThreadEvent, UserEvent, Viewers},
     seal::AuthorKey,
 };
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(0x0190_0000_0000
 const OLDEST: SessionId = SessionId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002));
 const KEY: MessageKey = MessageKey::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0003));
 
+const GATEWAY: GatewayId = GatewayId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0006));
 const FILE: AttachmentId = AttachmentId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0004));
 const OLD_FILE: AttachmentId = AttachmentId::from_uuid(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0005));
 
@@ -91,6 +92,7 @@ fn settings(muted_until: Option<Timestamp>) -> UserEvent {
 
 #[expect(clippy::too_many_lines, reason = "a list")]
 fn samples() -> Vec<(&'static str, Draft)> {
+    let of_gateway = |event: PresenceEvent| draft(Aggregate::Gateway(GATEWAY), None, event);
     let (ada, thread) = (Aggregate::User(ADA), Aggregate::Thread(ThreadId::direct(ADA, BOB)));
     let text = Text::new;
     let by_ada = |event: ThreadEvent| draft(thread, Some(ADA), event);
@@ -207,6 +209,9 @@ fn samples() -> Vec<(&'static str, Draft)> {
         ("contact_removed.1", draft(ada, Some(ADA), UserEvent::ContactRemoved { user_id: BOB })),
         ("thread_settings_changed.1", draft(ada, Some(ADA), settings(None))),
         ("thread_settings_changed.1.muted", draft(ada, Some(ADA), settings(Some(millis(1_764_000_600_000))))),
+        ("presence_changed.1", of_gateway(PresenceEvent::PresenceChanged { came: vec![ADA], went: vec![BOB] })),
+        ("presence_changed.1.nobody", of_gateway(PresenceEvent::PresenceChanged { came: vec![], went: vec![] })),
+        ("gateway_lost.1", of_gateway(PresenceEvent::GatewayLost {})),
         (
             "receipts_advanced.1",
             draft(

@@ -81,6 +81,10 @@ id!(
     SessionId
 );
 id!(
+    /// One lease of a gateway: who lost it takes another.
+    GatewayId
+);
+id!(
     /// One fact in the log.
     EventId
 );

@@ -9,6 +9,16 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 #[serde(transparent)]
 pub struct Partition(pub u16);
 
+impl Partition {
+    /// Beside the log's: the stream of who is connected where, of bounded age. No vector that clients see names it.
+    pub const PRESENCE: Self = Self(u16::MAX);
+
+    /// What it is called where people look at it.
+    pub fn label(self) -> String {
+        if self == Self::PRESENCE { "presence".to_owned() } else { self.to_string() }
+    }
+}
+
 /// One event's place: sequences count from 1 in each partition, without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {

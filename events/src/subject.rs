@@ -1,7 +1,7 @@
 //! Which stream of the log an aggregate lives in, and every NATS name of ours:
 //! no other file spells a subject, a stream or a bucket.
 
-use crate::{Partition, ThreadId, UserId};
+use crate::{GatewayId, Partition, ThreadId, UserId};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use uuid::Uuid;
@@ -13,7 +13,12 @@ pub enum Aggregate {
     Thread(ThreadId),
     /// The receipts of a partition's threads, coalesced; they commute and need no expectation.
     Receipts(Partition),
+    /// Who is connected to a gateway, while it holds one lease; in the stream of presence.
+    Gateway(GatewayId),
 }
+
+/// What the subjects of presence begin with.
+const PRESENCE: &str = "presence";
 
 /// The names of one deployment: its prefix keeps deployments apart on one NATS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +36,16 @@ impl Names {
 
     pub fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
         (0..self.partitions).map(Partition)
+    }
+
+    /// The partitions, and after them the stream of presence.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = Partition> + use<> {
+        self.partitions().chain([Partition::PRESENCE])
+    }
+
+    /// Where something of a stream stands in a list of all [`Names::streams`].
+    pub(crate) fn index(&self, stream: Partition) -> usize {
+        usize::from(if stream == Partition::PRESENCE { self.partitions } else { stream.0 })
     }
 
     /// The partition that owns a user or a thread: stable for the life of the deployment.
@@ -55,6 +70,7 @@ impl Names {
             Aggregate::User(id) => self.partition(id.uuid()),
             Aggregate::Thread(id) => self.partition(id.uuid()),
             Aggregate::Receipts(partition) => partition,
+            Aggregate::Gateway(_) => Partition::PRESENCE,
         }
     }
 
@@ -65,12 +81,17 @@ impl Names {
             Aggregate::User(id) => format!("{dot}evt.{partition}.user.{id}"),
             Aggregate::Thread(id) => format!("{dot}evt.{partition}.thread.{id}"),
             Aggregate::Receipts(_) => format!("{dot}evt.{partition}.receipt"),
+            Aggregate::Gateway(id) => format!("{dot}{PRESENCE}.{id}"),
         }
     }
 
     /// What [`Names::subject`] spelled; `None` for a subject of a shape that this build does not know.
     pub fn parse(&self, subject: &str) -> Option<Aggregate> {
-        let rest = subject.strip_prefix(&self.dot())?.strip_prefix("evt.")?;
+        let subject = subject.strip_prefix(&self.dot())?;
+        if let Some(gateway) = subject.strip_prefix(PRESENCE) {
+            return gateway.strip_prefix('.')?.parse().ok().map(Aggregate::Gateway);
+        }
+        let rest = subject.strip_prefix("evt.")?;
         let mut tokens = rest.split('.');
         let partition = Partition(tokens.next()?.parse().ok()?);
         let aggregate = match (tokens.next()?, tokens.next()) {
@@ -82,13 +103,19 @@ impl Names {
         (tokens.next().is_none() && self.partition_of(aggregate) == partition).then_some(aggregate)
     }
 
-    /// All subjects of a partition.
-    pub fn partition_subjects(&self, partition: Partition) -> String {
-        format!("{}evt.{partition}.>", self.dot())
+    /// All subjects of a stream.
+    pub fn subjects(&self, stream: Partition) -> String {
+        if stream == Partition::PRESENCE {
+            return format!("{}{PRESENCE}.*", self.dot());
+        }
+        format!("{}evt.{stream}.>", self.dot())
     }
 
-    pub fn stream(&self, partition: Partition) -> String {
-        format!("{}EVENTS_{partition}", self.underscore())
+    pub fn stream(&self, stream: Partition) -> String {
+        if stream == Partition::PRESENCE {
+            return format!("{}PRESENCE", self.underscore());
+        }
+        format!("{}EVENTS_{stream}", self.underscore())
     }
 
     /// The bucket of a small, undivided kind of record.
@@ -99,6 +126,11 @@ impl Names {
     /// A partition's bucket of a kind of record that grows with the users.
     pub fn partitioned_bucket(&self, kind: &str, partition: Partition) -> String {
         format!("{}{kind}_{partition}", self.underscore())
+    }
+
+    /// Where nodes tell each other who is writing something.
+    pub fn typing(&self) -> String {
+        format!("{}typing", self.dot())
     }
 
     /// Where runners announce the checkpoints of a view.
@@ -132,6 +164,7 @@ impl fmt::Display for Aggregate {
             Self::User(id) => write!(f, "user.{id}"),
             Self::Thread(id) => write!(f, "thread.{id}"),
             Self::Receipts(partition) => write!(f, "receipt.{partition}"),
+            Self::Gateway(id) => write!(f, "gateway.{id}"),
         }
     }
 }

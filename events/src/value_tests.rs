@@ -1,7 +1,7 @@
 //! Ids, names, texts, positions and subjects: what parses, and what is refused.
 
 use crate::{
-    Aggregate, Emoji, Partition, Position, ThreadId, UserId, Vector,
+    Aggregate, Emoji, GatewayId, Partition, Position, ThreadId, UserId, Vector,
     id::InvalidId,
     name::{InvalidUsername, Username},
     subject::Names,
@@ -108,6 +108,7 @@ proptest! {
             Aggregate::User(UserId::from_uuid(id)),
             Aggregate::Thread(ThreadId::from_uuid(id)),
             Aggregate::Receipts(partition),
+            Aggregate::Gateway(GatewayId::from_uuid(id)),
         ] {
             let subject = names.subject(aggregate);
             prop_assert_eq!(names.parse(&subject), Some(aggregate));

@@ -19,6 +19,9 @@ const PAGE: u16 = 50;
 /// How many entries a page may have.
 const MAX_PAGE: u16 = 100;
 
+/// How many people may be asked about at once.
+const MAX_PEOPLE: usize = 100;
+
 /// The parameters of a path, parsed.
 pub(crate) struct InPath<T>(pub(crate) T);
 
@@ -118,6 +121,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
         serde_path_to_error::deserialize(texts)
             .map(Self)
             .map_err(|error| mismatch(&error.path().to_string(), &error.inner().to_string()))
+    }
+}
+
+/// The people whom a query asks about, each once: `user_id`, again and again, and nothing else.
+pub(crate) struct UserIds(pub(crate) Vec<UserId>);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserIds {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        let Query(pairs) = pairs.map_err(|_| Problem::malformed("the query cannot be read"))?;
+        if let Some((name, _)) = pairs.iter().find(|(name, _)| name != "user_id") {
+            return Err(Problem::invalid(name, "is unknown"));
+        }
+        if !(1..=MAX_PEOPLE).contains(&pairs.len()) {
+            return Err(Problem::invalid("user_id", format!("must be given 1 to {MAX_PEOPLE} times")));
+        }
+        let mut people = Vec::with_capacity(pairs.len());
+        for (name, text) in &pairs {
+            let user_id = id(name, text)?;
+            if !people.contains(&user_id) {
+                people.push(user_id);
+            }
+        }
+        Ok(Self(people))
     }
 }
 

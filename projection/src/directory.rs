@@ -47,7 +47,7 @@ impl Projection for Directory {
             (Aggregate::User(user_id), Event::User(event)) => self.user(user_id, envelope.at, event),
             (_, Event::Thread(ThreadEvent::PeerBlocked { peer })) => self.block(envelope.by, *peer, true),
             (_, Event::Thread(ThreadEvent::PeerUnblocked { peer })) => self.block(envelope.by, *peer, false),
-            (_, Event::Thread(_) | Event::Receipts(_) | Event::User(_)) => {}
+            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::User(_)) => {}
         }
     }
 

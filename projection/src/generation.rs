@@ -95,7 +95,7 @@ async fn judge(
         return wrong("it stems from another log");
     }
     let checkpoint = checkpoint::load(connection).await?;
-    if !checkpoint.partitions().eq(log.names().partitions()) {
+    if !checkpoint.partitions().eq(view.streams(log.names())) {
         return wrong("its checkpoint names other partitions than the log has");
     }
     if let Some(position) = foreign(&checkpoint, log).await? {
@@ -108,6 +108,10 @@ async fn judge(
 async fn foreign(checkpoint: &Checkpoint, log: &EventLog) -> Result<Option<Position>, Error> {
     for (partition, mark) in checkpoint.iter().filter(|(_, mark)| mark.sequence > 0) {
         let position = Position { partition, sequence: mark.sequence };
+        if mark.sequence <= log.outlived(partition).await? {
+            // Whatever it was, it is too old to be kept.
+            continue;
+        }
         let mut found = log.event_id_at(position).await?;
         if found.is_none() {
             // A leader that is cut off, and does not know it yet, may lack what others have.
@@ -128,7 +132,7 @@ async fn create(connection: &mut PgConnection, view: View, log: &EventLog) -> Re
     sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {view}"))).execute(&mut *connection).await?;
     view.migrator().run_direct(None, &mut *connection, false).await?;
     let row = sqlx::query(ADD).bind(log.epoch()).bind(view.version()).fetch_one(&mut *connection).await?;
-    let checkpoint = Checkpoint::start(log.names().partitions());
+    let checkpoint = Checkpoint::start(view.streams(log.names()).into_iter());
     checkpoint::insert(connection, &checkpoint).await?;
     Ok(Generation { id: row.try_get("id")?, checkpoint })
 }

@@ -10,6 +10,7 @@ mod inbox;
 mod intake;
 mod measures;
 mod membership;
+mod presence;
 mod projection;
 mod runner;
 mod search;

@@ -10,6 +10,7 @@ use crate::{
     inbox::Inbox,
     intake::{Batch, Intake},
     measures::Measures,
+    presence::Presence,
     search::Search,
     store::{
         Store,
@@ -106,6 +107,7 @@ impl Runner {
             View::Timeline => self.drive::<Timeline>(&stop).await,
             View::Inbox => self.drive::<Inbox>(&stop).await,
             View::Search => self.drive::<Search>(&stop).await,
+            View::Presence => self.drive::<Presence>(&stop).await,
         }
     }
 
@@ -262,11 +264,20 @@ impl Runner {
             sleep(STANDBY).await;
             let now = self.look(connection).await?;
             self.applied.send_replace(now.vector());
-            if now == seen && !now.vector().covers(&self.log.end().await?) {
+            if now == seen && !now.vector().covers(&self.end().await?) {
                 return Ok(());
             }
             seen = now;
         }
+    }
+
+    /// Where the streams end that the view is made of.
+    async fn end(&self) -> Result<Vector, Error> {
+        let mut end = Vector::default();
+        for stream in self.view.streams(self.log.names()) {
+            end.set(stream, self.log.end_of(stream).await?);
+        }
+        Ok(end)
     }
 
     async fn look(&self, connection: &mut PgConnection) -> Result<Checkpoint, Error> {

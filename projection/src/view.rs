@@ -1,6 +1,7 @@
 //! The views that there are: their names, which are their schemas' and what
 //! their checkpoints are announced under, and the versions of their projections.
 
+use events::{Partition, subject::Names};
 use sqlx::migrate::Migrator;
 use std::fmt;
 
@@ -11,10 +12,11 @@ pub enum View {
     Timeline,
     Inbox,
     Search,
+    Presence,
 }
 
 impl View {
-    pub const ALL: [Self; 4] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search];
+    pub const ALL: [Self; 5] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence];
 
     /// The name of its schema, under which its checkpoints are announced too.
     pub const fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl View {
             Self::Timeline => "timeline",
             Self::Inbox => "inbox",
             Self::Search => "search",
+            Self::Presence => "presence",
         }
     }
 
@@ -30,7 +33,15 @@ impl View {
     pub const fn version(self) -> i32 {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 3,
-            Self::Search => 1,
+            Self::Search | Self::Presence => 1,
+        }
+    }
+
+    /// The streams that it is made of.
+    pub fn streams(self, names: &Names) -> Vec<Partition> {
+        match self {
+            Self::Directory | Self::Timeline | Self::Inbox | Self::Search => names.partitions().collect(),
+            Self::Presence => vec![Partition::PRESENCE],
         }
     }
 
@@ -41,6 +52,7 @@ impl View {
             Self::Timeline => sqlx::migrate!("../migrations/timeline"),
             Self::Inbox => sqlx::migrate!("../migrations/inbox"),
             Self::Search => sqlx::migrate!("../migrations/search"),
+            Self::Presence => sqlx::migrate!("../migrations/presence"),
         };
         migrator.set_locking(false);
         migrator

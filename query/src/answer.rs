@@ -34,13 +34,18 @@ pub(crate) use as_of;
 
 /// What a statement that begins with `as_of!` says in the first of its rows.
 pub(crate) fn vector(view: View, rows: &[PgRow]) -> Result<Vector, Error> {
+    vector_of(view, rows, "vector", "version")
+}
+
+/// The same of a second view, under other names.
+pub(crate) fn vector_of(view: View, rows: &[PgRow], name: &str, version: &str) -> Result<Vector, Error> {
     let row = rows.first().ok_or(Error::Inconsistent("a statement without a checkpoint".into()))?;
-    match row.try_get::<Option<i32>, _>("version")? {
+    match row.try_get::<Option<i32>, _>(version)? {
         None => return Err(Error::Unavailable("the view is not yet built".into())),
         Some(version) if version == view.version() => {}
         Some(version) => return Err(Error::Unavailable(format!("the view's version {version} is unknown").into())),
     }
-    let vector = row.try_get::<Option<&str>, _>("vector")?.unwrap_or_default();
+    let vector = row.try_get::<Option<&str>, _>(name)?.unwrap_or_default();
     vector.parse().map_err(Error::inconsistent)
 }
 

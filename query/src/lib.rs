@@ -13,6 +13,7 @@ pub mod inbox;
 mod measures;
 pub mod missed;
 mod paged;
+pub mod presence;
 pub mod search;
 pub mod timeline;
 mod view;

@@ -25,6 +25,7 @@ pub(crate) enum Question {
     Named,
     Oneself,
     OwnMessages,
+    Presence,
     Receipts,
     Search,
     Thread,
@@ -40,7 +41,7 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
@@ -57,6 +58,7 @@ impl Question {
         Self::Named,
         Self::Oneself,
         Self::OwnMessages,
+        Self::Presence,
         Self::Receipts,
         Self::Search,
         Self::Thread,
@@ -83,6 +85,7 @@ impl Question {
             Self::Named => "named",
             Self::Oneself => "oneself",
             Self::OwnMessages => "own_messages",
+            Self::Presence => "presence",
             Self::Receipts => "receipts",
             Self::Search => "search",
             Self::Thread => "thread",

@@ -2,6 +2,7 @@
 //! checkpoints are announced too, and the versions that this build can read.
 
 use crate::answer::as_of;
+use events::{Partition, subject::Names};
 use std::fmt;
 
 /// A view of the log.
@@ -11,10 +12,11 @@ pub enum View {
     Timeline,
     Inbox,
     Search,
+    Presence,
 }
 
 impl View {
-    pub const ALL: [Self; 4] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search];
+    pub const ALL: [Self; 5] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -22,13 +24,14 @@ impl View {
             Self::Timeline => "timeline",
             Self::Inbox => "inbox",
             Self::Search => "search",
+            Self::Presence => "presence",
         }
     }
 
     pub const fn version(self) -> i32 {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 3,
-            Self::Search => 1,
+            Self::Search | Self::Presence => 1,
         }
     }
 
@@ -36,7 +39,7 @@ impl View {
     pub const fn may_lag(self) -> bool {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => false,
-            Self::Search => true,
+            Self::Search | Self::Presence => true,
         }
     }
 
@@ -46,6 +49,15 @@ impl View {
             Self::Timeline => 1,
             Self::Inbox => 2,
             Self::Search => 3,
+            Self::Presence => 4,
+        }
+    }
+
+    /// The streams that it is made of.
+    pub fn streams(self, names: &Names) -> Vec<Partition> {
+        match self {
+            Self::Directory | Self::Timeline | Self::Inbox | Self::Search => names.partitions().collect(),
+            Self::Presence => vec![Partition::PRESENCE],
         }
     }
 
@@ -56,6 +68,7 @@ impl View {
             Self::Timeline => concat!(as_of!("timeline"), "SELECT vector, version FROM as_of"),
             Self::Inbox => concat!(as_of!("inbox"), "SELECT vector, version FROM as_of"),
             Self::Search => concat!(as_of!("search"), "SELECT vector, version FROM as_of"),
+            Self::Presence => concat!(as_of!("presence"), "SELECT vector, version FROM as_of"),
         }
     }
 }

@@ -17,6 +17,7 @@ mod harness;
 mod log;
 mod nodes;
 mod people;
+mod presence;
 mod process;
 mod proxy;
 mod rest;

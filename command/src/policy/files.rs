@@ -182,6 +182,7 @@ fn said(envelope: &Envelope) -> Said {
             | UserEvent::ContactRemoved { .. }
             | UserEvent::ThreadSettingsChanged { .. },
         )
-        | Event::Receipts(_) => Said::default(),
+        | Event::Receipts(_)
+        | Event::Presence(_) => Said::default(),
     }
 }

@@ -3,8 +3,10 @@
 //! any number of nodes may run it.
 
 mod files;
+mod gateways;
 mod progress;
 mod promises;
 
 pub use files::Files;
+pub use gateways::Gateways;
 pub use promises::Promises;

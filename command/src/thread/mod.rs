@@ -178,6 +178,11 @@ impl Thread {
         self.blocked_by.contains(&user_id)
     }
 
+    /// Whether one of a direct thread wants nothing from the other.
+    pub fn is_blocked(&self) -> bool {
+        !self.blocked_by.is_empty()
+    }
+
     fn is_blocked_by_another(&self, user_id: UserId) -> bool {
         self.blocked_by.iter().any(|blocker| *blocker != user_id)
     }
@@ -318,7 +323,7 @@ impl Aggregate for Thread {
     fn own(event: &Event) -> Option<&ThreadEvent> {
         match event {
             Event::Thread(event) => Some(event),
-            Event::User(_) | Event::Receipts(_) => None,
+            Event::User(_) | Event::Receipts(_) | Event::Presence(_) => None,
         }
     }
 

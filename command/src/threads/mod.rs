@@ -21,7 +21,7 @@ use crate::{
 use events::{
     Aggregate, Clock, Envelope, Event, EventLog, Ids, Position, ThreadEvent, ThreadId, UserId,
     event::{Number, Receipt},
-    log::LogError,
+    log::{LogError, Typing},
 };
 
 /// Memory for cached threads, in bytes.
@@ -157,6 +157,19 @@ impl Threads {
             (false, _) => Err(ThreadError::NotFound),
             (true, last) if delivered > last => Err(ThreadError::NumberBeyondLast { last }),
             (true, _) => Ok(self.receipts.advance(Receipt { thread_id, user_id: by, delivered, read }).await?),
+        }
+    }
+
+    /// Tells those who are connected that somebody is writing something in a thread.
+    ///
+    /// # Errors
+    /// `NotFound` for who is no member, `Blocked` where one of the two wants nothing from the other; technical ones.
+    pub async fn tell_typing(&self, by: UserId, thread_id: ThreadId) -> Result<(), ThreadError> {
+        let see = |thread: &Thread| (thread.has_member(by), thread.is_blocked());
+        match self.handler.look(Aggregate::Thread(thread_id), see).await? {
+            (_, (false, _)) => Err(ThreadError::NotFound),
+            (_, (true, true)) => Err(ThreadError::Blocked),
+            (as_of, (true, false)) => Ok(self.log.tell_typing(&Typing { thread_id, user_id: by, as_of }).await?),
         }
     }
 

@@ -52,8 +52,8 @@ impl EventLog {
     /// When NATS does not answer.
     pub async fn stored_bytes(&self) -> Result<u64, LogError> {
         let mut bytes = 0;
-        for stream in &self.0.streams {
-            bytes += stream.get_info().await?.state.bytes;
+        for partition in self.0.names.partitions() {
+            bytes += self.stream(partition).get_info().await?.state.bytes;
         }
         Ok(bytes)
     }

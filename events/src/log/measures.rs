@@ -30,12 +30,12 @@ pub struct Extent {
 }
 
 impl Measures {
-    pub(super) fn new(partitions: impl Iterator<Item = Partition>) -> Self {
+    pub(super) fn new(streams: impl Iterator<Item = Partition>) -> Self {
         describe_histogram!(APPEND, Unit::Seconds, "Appends of one fact until their outcome.");
         describe_counter!(READ, "Facts that were read from the log.");
         describe_counter!(FAILED, "Readers that had to begin anew.");
-        let of = |name, partition: Partition| counter!(name, "partition" => partition.0.to_string());
-        let (read, read_failed) = partitions.map(|partition| (of(READ, partition), of(FAILED, partition))).unzip();
+        let of = |name, stream: Partition| counter!(name, "partition" => stream.label());
+        let (read, read_failed) = streams.map(|stream| (of(READ, stream), of(FAILED, stream))).unzip();
         Self {
             stored: histogram!(APPEND, "outcome" => "stored"),
             conflict: histogram!(APPEND, "outcome" => "conflict"),
@@ -56,12 +56,13 @@ impl Measures {
         histogram.record(took);
     }
 
-    pub(super) fn read(&self, partition: Partition, events: usize) {
-        self.read[usize::from(partition.0)].increment(events as u64);
+    /// By the index of a stream among all of them.
+    pub(super) fn read(&self, stream: usize, events: usize) {
+        self.read[stream].increment(events as u64);
     }
 
-    pub(super) fn read_failed(&self, partition: Partition) {
-        self.read_failed[usize::from(partition.0)].increment(1);
+    pub(super) fn read_failed(&self, stream: usize) {
+        self.read_failed[stream].increment(1);
     }
 }
 
@@ -76,13 +77,13 @@ impl EventLog {
         self.0.client.statistics().connects.load(Ordering::Relaxed)
     }
 
-    /// How far each partition goes, and what it takes.
+    /// How far each partition and presence goes, and what it takes.
     ///
     /// # Errors
     /// When NATS does not answer.
     pub async fn extents(&self) -> Result<Vec<Extent>, LogError> {
         let mut extents = Vec::with_capacity(self.0.streams.len());
-        for (partition, stream) in self.0.names.partitions().zip(&self.0.streams) {
+        for (partition, stream) in self.0.names.streams().zip(&self.0.streams) {
             let info = stream.get_info().await?;
             let end = Position { partition, sequence: info.state.last_sequence };
             extents.push(Extent { end, bytes: info.state.bytes, max_bytes: u64::try_from(info.config.max_bytes).ok() });

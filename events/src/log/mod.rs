@@ -15,6 +15,7 @@ mod reader;
 mod snapshot;
 mod subscription;
 mod topology;
+mod typing;
 
 pub use announce::Announcements;
 pub use append::AppendError;
@@ -26,6 +27,7 @@ pub use measures::Extent;
 pub use snapshot::Snapshot;
 pub use subscription::Subscription;
 pub use topology::{Durability, OpenError, Options};
+pub use typing::{Typing, Typings};
 
 use crate::{Aggregate, Partition, Position, Vector, subject::Names};
 use async_nats::jetstream::{Context, stream::Stream};
@@ -42,6 +44,9 @@ use uuid::Uuid;
 
 /// How long a publish waits for its acknowledgement, and a request for its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long facts of presence are kept.
+pub const PRESENCE_LASTS: Duration = Duration::from_hours(48);
 
 /// A deployment's log. Clones share everything.
 #[derive(Clone)]
@@ -84,8 +89,20 @@ impl EventLog {
         Ok(end)
     }
 
-    async fn end_of(&self, partition: Partition) -> Result<u64, LogError> {
+    /// The last sequence of one partition, or of presence.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn end_of(&self, partition: Partition) -> Result<u64, LogError> {
         Ok(self.stream(partition).get_info().await?.state.last_sequence)
+    }
+
+    /// The sequence after which facts are kept: what lies up to it was too old. 0 in all but the stream of presence.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn outlived(&self, partition: Partition) -> Result<u64, LogError> {
+        Ok(self.stream(partition).get_info().await?.state.first_sequence.saturating_sub(1))
     }
 
     /// The sequence after which lies all that was appended so long ago or later, by NATS' clock.
@@ -105,15 +122,16 @@ impl EventLog {
         self.0.names.partitions().zip(&self.0.shared).filter_map(heard).collect()
     }
 
-    /// All facts of a partition after a sequence, in order and without gaps, from now on.
+    /// All facts of a partition, or of presence, after a sequence, in order and without gaps, from now on.
     pub fn subscribe(&self, partition: Partition, after: u64) -> Subscription {
-        let shared = self.0.shared[usize::from(partition.0)].get_or_init(|| Shared::start(self.weak(), partition));
+        let shared = self.0.shared[self.0.names.index(partition)].get_or_init(|| Shared::start(self.weak(), partition));
         Subscription::new(self, partition, after, shared.clone())
     }
 
-    /// How long the node's tails have heard nothing from NATS, not even a heartbeat: the worst of them.
+    /// How long the node's tails of the partitions have heard nothing from NATS, not even a heartbeat: the worst of them.
     pub fn silent_for(&self) -> Duration {
-        self.0.shared.iter().filter_map(OnceLock::get).map(Shared::silent_for).max().unwrap_or_default()
+        let partitions = self.0.names.partitions().zip(&self.0.shared);
+        partitions.filter_map(|(_, shared)| shared.get()).map(Shared::silent_for).max().unwrap_or_default()
     }
 
     /// Opens a small bucket, creating it where it does not exist.
@@ -143,7 +161,7 @@ impl EventLog {
     }
 
     fn stream(&self, partition: Partition) -> &Stream {
-        &self.0.streams[usize::from(partition.0)]
+        &self.0.streams[self.0.names.index(partition)]
     }
 
     fn stream_of(&self, aggregate: Aggregate) -> &Stream {

@@ -46,9 +46,10 @@ pub(super) struct Reader {
     looks: u32,
 }
 
-/// A consumer, and up to what sequence the log had events for it.
+/// A consumer, the sequence that it starts after, and up to what sequence the log had events for it.
 struct Opened {
     messages: pull::Stream,
+    after: u64,
     backlog: u64,
     connections: u64,
 }
@@ -90,7 +91,7 @@ impl Reader {
                     (self.messages, self.opening) = (None, None);
                     self.silence.begins();
                     if let Some(log) = self.log.upgrade() {
-                        log.0.measures.read_failed(self.partition);
+                        log.0.measures.read_failed(log.0.names.index(self.partition));
                     }
                     let pause = PAUSES[self.failures.min(PAUSES.len() - 1)];
                     self.failures += 1;
@@ -120,7 +121,7 @@ impl Reader {
         let log = self.log.upgrade().ok_or_else(closed)?;
         // What lies before an event that cannot be read is given all the same.
         let batch = log.decode_prefix(&self.undecoded).await?;
-        log.0.measures.read(self.partition, batch.len());
+        log.0.measures.read(log.0.names.index(self.partition), batch.len());
         self.last += batch.len() as u64;
         self.undecoded.drain(..batch.len());
         self.heard();
@@ -128,12 +129,13 @@ impl Reader {
     }
 
     /// The consumer's messages, made where there are none. Dropped half-way, the making goes on at the next call.
+    /// Called when all that was taken is decoded.
     async fn messages(&mut self) -> Result<&mut pull::Stream, LogError> {
         if self.messages.is_none() {
             let (log, partition, newest) = (self.log.clone(), self.partition, self.newest());
             let opening = self.opening.get_or_insert_with(|| open(log, partition, newest).boxed());
-            let Opened { messages, backlog, connections } = opening.await?;
-            (self.opening, self.messages) = (None, Some(messages));
+            let Opened { messages, after, backlog, connections } = opening.await?;
+            (self.opening, self.messages, self.last) = (None, Some(messages), after);
             (self.backlog, self.connections, self.looked) = (backlog, connections, Instant::now());
             self.heard();
         }
@@ -218,14 +220,16 @@ fn closed() -> LogError {
     LogError::Unavailable("the log is closed".into())
 }
 
-async fn open(log: WeakLog, partition: Partition, after: u64) -> Result<Opened, LogError> {
+async fn open(log: WeakLog, partition: Partition, last: u64) -> Result<Opened, LogError> {
     let log = log.upgrade().ok_or_else(closed)?;
     let connections = log.connections();
+    // Of presence, what was too old is gone, and nobody misses it; a partition never lacks its beginning.
+    let after = if partition == Partition::PRESENCE { last.max(log.outlived(partition).await?) } else { last };
     let policy = config(DeliverPolicy::ByStartSequence { start_sequence: after + 1 });
     let consumer = log.stream(partition).create_consumer(policy).await?;
     let backlog = after + consumer.cached_info().num_pending;
     let messages = consumer.stream().max_messages_per_batch(WINDOW).heartbeat(HEARTBEAT).expires(EXPIRES).messages();
-    Ok(Opened { messages: messages.await?, backlog, connections })
+    Ok(Opened { messages: messages.await?, after, backlog, connections })
 }
 
 fn config(deliver_policy: DeliverPolicy) -> pull::Config {

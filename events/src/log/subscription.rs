@@ -136,7 +136,11 @@ impl Subscription {
         let (log, partition, last) = (&self.log, self.partition, self.last);
         let reader = self.reader.get_or_insert_with(|| Reader::new(log.clone(), partition, last, Silence::new()));
         match reader.next_batch(max).await {
-            Some(batch) => self.accept(&batch),
+            Some(batch) => {
+                // Without gaps by itself, but for what was too old.
+                self.last = batch.last().map_or(last, |envelope| envelope.position.sequence);
+                self.received.extend(batch);
+            }
             None => std::future::pending().await,
         }
     }

@@ -2,9 +2,10 @@
 //! every start, and so is the durability that its operator asked for.
 
 use super::{
-    ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, Partitioned, keyring::Keyring, measures::Measures,
+    ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, PRESENCE_LASTS, Partitioned, keyring::Keyring,
+    measures::Measures,
 };
-use crate::{Ids, subject::Names};
+use crate::{Ids, Partition, subject::Names};
 use async_nats::ConnectErrorKind;
 use async_nats::jetstream::{
     Context, ErrorCode,
@@ -165,9 +166,8 @@ impl EventLog {
         let topology = claim_topology(&bucket, options, ids).await?;
         let names = Names::new(&options.prefix, topology.partitions);
         let mut streams = Vec::new();
-        for partition in names.partitions() {
-            let subjects = names.partition_subjects(partition);
-            streams.push(open_stream(&context, names.stream(partition), subjects, options).await?);
+        for stream in names.streams() {
+            streams.push(open_stream(&context, config(&names, stream, options), options.durability).await?);
         }
         let keys = Partitioned::open(&context, &names, "KEYS", options.durability, Duration::ZERO).await?;
         let snapshots = Partitioned::open(&context, &names, "SNAPSHOTS", options.durability, Duration::ZERO).await?;
@@ -178,8 +178,8 @@ impl EventLog {
             context,
             keyring: Keyring::new(names.clone(), keys),
             snapshots,
-            measures: Measures::new(names.partitions()),
-            shared: names.partitions().map(|_| OnceLock::new()).collect(),
+            measures: Measures::new(names.streams()),
+            shared: names.streams().map(|_| OnceLock::new()).collect(),
             names,
             epoch: topology.epoch,
             durability: options.durability,
@@ -210,19 +210,25 @@ async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result
     }
 }
 
-async fn open_stream(
-    context: &Context,
-    name: String,
-    subjects: String,
-    options: &Options,
-) -> Result<stream::Stream, OpenError> {
-    let wanted = stream::Config {
-        discard: DiscardPolicy::New,
+/// A partition keeps all of its facts, and refuses new ones when it is full; presence lets go of its oldest.
+fn config(names: &Names, stream: Partition, options: &Options) -> stream::Config {
+    let is_presence = stream == Partition::PRESENCE;
+    stream::Config {
+        discard: if is_presence { DiscardPolicy::Old } else { DiscardPolicy::New },
+        max_age: if is_presence { PRESENCE_LASTS } else { Duration::ZERO },
         max_bytes: options.max_bytes,
         deny_delete: true,
         deny_purge: true,
-        ..bare_stream(name.clone(), subjects, options.durability)
-    };
+        ..bare_stream(names.stream(stream), names.subjects(stream), options.durability)
+    }
+}
+
+async fn open_stream(
+    context: &Context,
+    wanted: stream::Config,
+    durability: Durability,
+) -> Result<stream::Stream, OpenError> {
+    let name = wanted.name.clone();
     let stream = context
         .get_or_create_stream(wanted.clone())
         .await
@@ -232,14 +238,15 @@ async fn open_stream(
         ("set of subjects", found.subjects != wanted.subjects),
         ("storage", found.storage != wanted.storage),
         ("retention", found.retention != wanted.retention || found.discard != wanted.discard),
+        ("age", found.max_age != wanted.max_age),
         ("protection against deletion", !found.deny_delete || !found.deny_purge),
     ];
     if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
         return Err(OpenError::Stream { stream: name, what });
     }
-    if options.durability == Durability::Replicated && found.num_replicas < REPLICAS {
+    if durability == Durability::Replicated && found.num_replicas < REPLICAS {
         let found = format!("the stream {name} has {} replica", found.num_replicas);
-        return Err(OpenError::Durability { asked: options.durability, found });
+        return Err(OpenError::Durability { asked: durability, found });
     }
     Ok(stream)
 }

@@ -2,9 +2,12 @@
 //! faults as an `error` frame; anything else that is not as the contract has it
 //! is a bad frame and ends the socket.
 
-use events::{ThreadId, Vector, event::Number};
+use events::{ThreadId, UserId, Vector, event::Number, id::InvalidId};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
-use std::borrow::Cow;
+use std::{borrow::Cow, str::FromStr};
+
+/// The most people whom one socket watches.
+const MAX_WATCHED: usize = 500;
 
 /// What a client chose to tell its requests apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,8 +40,12 @@ pub(crate) enum ClientFrame {
         id: RequestId,
         fault: Fault,
     },
-    /// Of the contract, not answered by it, and not served by this build.
-    Ignored,
+    Typing {
+        thread_id: ThreadId,
+    },
+    Watch {
+        user_ids: Vec<UserId>,
+    },
 }
 
 /// The fields of `send`, in the words of the client: whoever executes it parses them.
@@ -166,6 +173,22 @@ struct Receipt {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Typing {
+    #[serde(rename = "type")]
+    _type: Tag,
+    thread_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Watch {
+    #[serde(rename = "type")]
+    _type: Tag,
+    user_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Refresh {
     #[serde(rename = "type")]
     _type: Tag,
@@ -190,8 +213,7 @@ impl ClientFrame {
             "hello" => parse(text).map(|Hello { token, resume, .. }| Self::Hello { token, resume }),
             "receipt" => {
                 let Receipt { thread_id, delivered, read, .. } = parse(text)?;
-                let thread_id = thread_id.parse().map_err(|error| BadFrame(format!("thread_id {error}")))?;
-                Ok(Self::Receipt { thread_id, delivered, read })
+                Ok(Self::Receipt { thread_id: read_id("thread_id", &thread_id)?, delivered, read })
             }
             "refresh" => parse(text).map(|Refresh { token, .. }| Self::Refresh { token }),
             "ping" => parse::<Ping>(text).map(|_| Self::Ping),
@@ -200,7 +222,18 @@ impl ClientFrame {
             "delete" => request(id, text, Delete::amend),
             "react" => request(id, text, |react: React| react.amend(|emoji| Change::React { emoji })),
             "unreact" => request(id, text, |react: React| react.amend(|emoji| Change::Unreact { emoji })),
-            "typing" | "watch" => Ok(Self::Ignored),
+            "typing" => {
+                let Typing { thread_id, .. } = parse(text)?;
+                Ok(Self::Typing { thread_id: read_id("thread_id", &thread_id)? })
+            }
+            "watch" => {
+                let Watch { user_ids, .. } = parse(text)?;
+                if user_ids.len() > MAX_WATCHED {
+                    return Err(BadFrame(format!("user_ids: at most {MAX_WATCHED}")));
+                }
+                let user_ids = user_ids.iter().map(|text| read_id("user_ids", text)).collect::<Result<_, _>>()?;
+                Ok(Self::Watch { user_ids })
+            }
             _ => Err(BadFrame("unknown type".to_owned())),
         }
     }
@@ -209,7 +242,12 @@ impl ClientFrame {
     pub(crate) fn is_request(&self) -> bool {
         match self {
             Self::Send(_) | Self::Amend(_) | Self::Refused { .. } => true,
-            Self::Hello { .. } | Self::Receipt { .. } | Self::Refresh { .. } | Self::Ping | Self::Ignored => false,
+            Self::Hello { .. }
+            | Self::Receipt { .. }
+            | Self::Typing { .. }
+            | Self::Watch { .. }
+            | Self::Refresh { .. }
+            | Self::Ping => false,
         }
     }
 }
@@ -233,6 +271,10 @@ impl React {
         let Self { id, thread_id, number, emoji, traceparent, .. } = self;
         ClientFrame::Amend(AmendFrame { id, thread_id, number, change: change(emoji), traceparent })
     }
+}
+
+fn read_id<I: FromStr<Err = InvalidId>>(field: &str, text: &str) -> Result<I, BadFrame> {
+    text.parse().map_err(|error| BadFrame(format!("{field}: {error}")))
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadFrame> {

@@ -103,6 +103,16 @@ pub(crate) enum ServerFrame<'a> {
         time: Time,
         position: Position,
     },
+    Typing {
+        thread_id: ThreadId,
+        user_id: UserId,
+    },
+    /// Null where nobody knows, or it is not to be seen: nobody is told which.
+    Presence {
+        user_id: UserId,
+        online: bool,
+        last_seen: Option<Time>,
+    },
     Block {
         user_id: UserId,
         removed: bool,

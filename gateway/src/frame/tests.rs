@@ -66,7 +66,20 @@ fn a_faulty_request_is_answered_and_does_not_end_the_socket() {
     ] {
         assert!(matches!(parse(text), ClientFrame::Refused { .. }), "{text}");
     }
-    assert_eq!(parse(r#"{"type":"typing","thread_id":"x"}"#), ClientFrame::Ignored);
+}
+
+#[test]
+fn who_is_watched_are_500_people_at_the_most() {
+    let id = "0190b5a0-0000-7000-8000-000000000000";
+    let watch =
+        |count: usize| format!(r#"{{"type":"watch","user_ids":[{}]}}"#, vec![format!("\"{id}\""); count].join(","));
+    let user_ids = vec![id.parse().unwrap(); 500];
+    assert_eq!(parse(&watch(500)), ClientFrame::Watch { user_ids });
+    assert!(ClientFrame::parse(&watch(501)).is_err());
+    assert_eq!(
+        parse(&format!(r#"{{"type":"typing","thread_id":"{id}"}}"#)),
+        ClientFrame::Typing { thread_id: id.parse().unwrap() }
+    );
 }
 
 #[test]
@@ -91,6 +104,10 @@ fn all_else_is_a_bad_frame() {
         r#"{"type":"send","id":{},"thread_id":"x","key":"k","body":"hi"}"#,
         r#"{"type":"receipt","thread_id":"x","read":1}"#,
         r#"{"type":"receipt","read":1}"#,
+        r#"{"type":"typing","thread_id":"x"}"#,
+        r#"{"type":"typing"}"#,
+        r#"{"type":"watch"}"#,
+        r#"{"type":"watch","user_ids":["x"]}"#,
         r#"{"type":"receipt","thread_id":"0190b5a0-0000-7000-8000-000000000000","read":4294967296}"#,
         r#"{"type":"ping","vector":"0:1"}"#,
     ] {
@@ -212,6 +229,11 @@ fn every_frame_of_the_log_has_the_fields_of_the_contract() {
         (
             ServerFrame::Contact { user_id, alias: Some("a"), removed: false, time, position },
             "{type:contact,user_id:U,alias:a,removed:false,time:0}",
+        ),
+        (ServerFrame::Typing { thread_id, user_id }, "{type:typing,thread_id:T,user_id:U}"),
+        (
+            ServerFrame::Presence { user_id, online: true, last_seen: Some(time) },
+            "{type:presence,user_id:U,online:true,last_seen:0}",
         ),
         (ServerFrame::Block { user_id, removed: true, time, position }, "{type:block,user_id:U,removed:true,time:0}"),
     ] {

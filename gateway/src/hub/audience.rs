@@ -59,7 +59,7 @@ pub(super) fn tales(envelope: &Envelope) -> Vec<Tale> {
         (_, Event::Receipts(ReceiptEvent::ReceiptsAdvanced { receipts })) => {
             receipts.iter().copied().map(Tale::Receipt).collect()
         }
-        (_, Event::Thread(_) | Event::User(_)) => Vec::new(),
+        (_, Event::Thread(_) | Event::User(_) | Event::Presence(_)) => Vec::new(),
     }
 }
 
@@ -97,6 +97,27 @@ fn of_person(user_id: UserId, event: &UserEvent) -> Vec<Tale> {
         | UserEvent::ProfileChanged { .. }
         | UserEvent::PictureChanged { .. } => Vec::new(),
     }
+}
+
+/// By an event others may or may not see any more whether that person is connected.
+pub(super) fn shows_otherwise(envelope: &Envelope) -> Option<UserId> {
+    let changes = match &envelope.event {
+        Event::User(event) => match event {
+            UserEvent::ProfileChanged { last_seen_visible_to, .. } => last_seen_visible_to.is_some(),
+            UserEvent::ContactSaved { .. } | UserEvent::ContactRemoved { .. } => true,
+            UserEvent::SignedUp { .. }
+            | UserEvent::SessionOpened { .. }
+            | UserEvent::SessionRevoked { .. }
+            | UserEvent::PasswordChanged { .. }
+            | UserEvent::PictureChanged { .. }
+            | UserEvent::ThreadSettingsChanged { .. } => false,
+        },
+        Event::Thread(event) => {
+            matches!(event, ThreadEvent::PeerBlocked { .. } | ThreadEvent::PeerUnblocked { .. })
+        }
+        Event::Receipts(_) | Event::Presence(_) => false,
+    };
+    envelope.by.filter(|_| changes)
 }
 
 /// Who comes and goes by an event, and in what thread.

@@ -22,6 +22,9 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod told;
+mod typing;
+mod watchers;
+mod watching;
 
 pub(crate) use attaching::{Heard, MAX_MISSED, Missed, Reach};
 pub(crate) use outbox::{Ended, Outbox};
@@ -29,7 +32,7 @@ pub(crate) use seat::Seat;
 pub(crate) use told::{Said, Told};
 
 use crate::{app::DEAF_AFTER, measures};
-use command::{accounts::Accounts, threads::Threads};
+use command::{accounts::Accounts, presence::Presence, threads::Threads};
 use crowd::Crowd;
 use events::{Envelope, EventLog, Partition, Trace, Vector, log::LogError};
 use query::Views;
@@ -50,6 +53,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
+use watching::Watching;
 
 const BATCH: usize = 500;
 /// Facts dispatched at one go: fewer than a socket's queue holds, so that a client which reads is not cut off.
@@ -69,13 +73,23 @@ struct Inner {
     behind: AtomicUsize,
     /// What the tails have heard is not dispatched in time.
     late: AtomicBool,
+    presence: Presence,
+    watching: Watching,
 }
 
 impl Hub {
     /// Follows the log in the background until `stop`, from where on revocations still matter. The views are asked
-    /// only how large a thread is.
+    /// only how large a thread is, and who may see whom.
     #[expect(clippy::disallowed_methods, reason = "the hub owns its tails and ends them with the node")]
-    pub fn start(log: EventLog, accounts: Accounts, threads: Threads, views: Views, stop: CancellationToken) -> Self {
+    pub fn start(
+        log: EventLog,
+        accounts: Accounts,
+        threads: Threads,
+        presence: Presence,
+        views: Views,
+        stop: CancellationToken,
+    ) -> Self {
+        let (watching, watch) = Watching::new(log.clone(), views.clone());
         let behind = AtomicUsize::new(log.names().partitions().count());
         let hub = Self(Arc::new(Inner {
             state: Mutex::default(),
@@ -83,8 +97,13 @@ impl Hub {
             unknown_size: Notify::new(),
             behind,
             late: AtomicBool::new(false),
+            presence,
+            watching,
         }));
         let names = log.names().clone();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watch));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(hub.clone().pass_on_typing(log.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(hub.clone().end_when_lost()));
         tokio::spawn(stop.clone().run_until_cancelled_owned(hub.clone().keep_sizes(names, views)));
         tokio::spawn(stop.run_until_cancelled_owned(hub.clone().run(log, accounts, threads)));
         hub
@@ -133,7 +152,7 @@ impl Hub {
                 Some(ended) = tails.join_next() => {
                     tracing::error!(?ended, "a tail has failed, this node tells nothing any more");
                     self.0.behind.fetch_add(1, Ordering::AcqRel);
-                    self.state().end_all();
+                    self.state().end_all(Ended::Deaf);
                 }
                 _ = watch.tick() => {
                     // What the tails have heard must be dispatched within the same time.
@@ -143,7 +162,7 @@ impl Hub {
                     let late = set_at.elapsed() >= DEAF_AFTER;
                     self.0.late.store(late, Ordering::Release);
                     if late || log.silent_for() >= DEAF_AFTER {
-                        self.state().end_all();
+                        self.state().end_all(Ended::Deaf);
                     }
                 }
             }
@@ -171,6 +190,9 @@ impl Hub {
             for envelope in &batch {
                 accounts.observe(envelope);
                 threads.observe(envelope);
+                if let Some(user_id) = audience::shows_otherwise(envelope) {
+                    self.0.watching.reconsider(user_id, envelope.position);
+                }
             }
             for go in batch.chunks(GO) {
                 crowd.hold(self.dispatch(go));
@@ -181,6 +203,15 @@ impl Hub {
                 caught_up = true;
                 self.caught_up(true);
             }
+        }
+    }
+
+    /// By what the log says nobody is connected here: whoever is has to come again.
+    async fn end_when_lost(self) {
+        let mut presence = self.0.presence.clone();
+        loop {
+            presence.lost().await;
+            self.state().end_all(Ended::Lost);
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) enum Ended {
     Superseded,
     /// The node does not hear the log.
     Deaf,
+    /// The node was away for so long that it was taken for dead.
+    Lost,
 }
 
 impl Outbox {
@@ -62,6 +64,23 @@ impl Outbox {
     }
 
     pub(super) fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Adds a run of small frames, which counts as one of the queue's and for all its bytes.
+    pub(super) fn push_run(&self, frames: Vec<Utf8Bytes>) {
+        let mut queue = self.lock();
+        if queue.ended.is_some() {
+            return;
+        }
+        queue.pushed += 1;
+        queue.bytes += frames.iter().map(|frame| frame.len()).sum::<usize>();
+        if queue.pushed > MAX_FRAMES || queue.bytes > MAX_BYTES {
+            queue.end(Ended::Slow);
+        } else {
+            queue.frames.extend(frames);
+        }
+        drop(queue);
         self.changed.notify_one();
     }
 

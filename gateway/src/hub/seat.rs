@@ -7,6 +7,7 @@ use super::{
     outbox::Outbox,
     state::{Guest, SeatId},
 };
+use command::presence::Connected;
 use events::{SessionId, UserId, Vector, subject::Names};
 use query::inbox::Membership;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub(crate) struct Seat {
     hub: Hub,
     id: SeatId,
     entered: Vector,
+    /// A socket's person is present; who polls now and then is not.
+    _connected: Option<Connected>,
 }
 
 impl Hub {
@@ -31,7 +34,8 @@ impl Hub {
     fn seat(&self, user_id: UserId, session_id: SessionId, guest: Guest, outbox: Arc<Outbox>) -> Seat {
         let mut state = self.state();
         let id = state.enter(user_id, session_id, guest, outbox);
-        Seat { hub: self.clone(), id, entered: state.vector() }
+        let connected = (guest == Guest::Socket).then(|| self.0.presence.connect(user_id));
+        Seat { hub: self.clone(), id, entered: state.vector(), _connected: connected }
     }
 }
 
@@ -66,6 +70,12 @@ impl Seat {
         self.hub.state().go_live(self.id, missed)
     }
 
+    /// Tells the socket of those people's presence from now on, and of nobody else's.
+    pub(crate) fn watch(&self, user_ids: Vec<UserId>, outbox: Arc<Outbox>) {
+        let SeatId { number, user_id } = self.id;
+        self.hub.0.watching.watch(number, user_id, user_ids, outbox);
+    }
+
     /// Puts a pong into the outbox, with the vector of what was put there before it.
     pub(crate) fn pong(&self) {
         self.hub.state().pong(self.id);
@@ -75,6 +85,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.hub.state().leave(self.id);
+        self.hub.0.watching.leave(self.id.number);
     }
 }
 

@@ -253,7 +253,7 @@ impl Log {
             let earlier = fact.aggregate == Aggregate::Thread(thread_id) && fact.position.sequence < sequence;
             match &fact.event {
                 Event::Thread(ThreadEvent::MessageSent { number, .. }) if earlier => Some(*number),
-                Event::Thread(_) | Event::User(_) | Event::Receipts(_) => None,
+                Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) => None,
             }
         });
         before.unwrap_or(0)
@@ -305,7 +305,7 @@ impl Log {
                         concerns(what, (musts && told, musts || mays));
                     }
                 }
-                (Event::Thread(_) | Event::User(_), _) => {}
+                (Event::Thread(_) | Event::User(_) | Event::Presence(_), _) => {}
             }
         }
         (must, may)

@@ -158,9 +158,24 @@ impl State {
         present.for_each(|(&thread_id, _)| self.rooms.leave(thread_id, user_id));
     }
 
-    /// The node no longer hears the log: it cannot know who was removed or revoked.
-    pub(super) fn end_all(&self) {
-        self.people.values().flat_map(|person| &person.seats).for_each(|place| place.outbox.end(Ended::Deaf));
+    /// Ends everybody's: of a node that no longer hears the log, which cannot know who was removed or revoked, or that
+    /// is not itself any more.
+    pub(super) fn end_all(&self, why: Ended) {
+        self.people.values().flat_map(|person| &person.seats).for_each(|place| place.outbox.end(why));
+    }
+
+    /// Somebody is writing in a thread: its other members who are here are told.
+    pub(super) fn tell_typing(&self, thread_id: ThreadId, user_id: UserId) {
+        let mut others = self.rooms.present(thread_id).filter(|member| *member != user_id).peekable();
+        if others.peek().is_none() {
+            return;
+        }
+        let frame = ServerFrame::Typing { thread_id, user_id }.encode();
+        for place in others.flat_map(|member| self.seats(member)) {
+            if place.live && place.guest == Guest::Socket {
+                place.outbox.push(frame.clone());
+            }
+        }
     }
 
     /// What somebody hears, as of now.

@@ -21,7 +21,7 @@ pub(super) fn frame(envelope: &Envelope, tale: Tale, position: Option<Position>)
             in_thread(thread_id, by, envelope, event)
         }
         (_, Aggregate::User(_), Event::User(event)) => of_person(envelope, event),
-        (_, _, Event::Thread(_) | Event::User(_) | Event::Receipts(_)) => {
+        (_, _, Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_)) => {
             unreachable!("an event is of the kind that its aggregate has")
         }
     }

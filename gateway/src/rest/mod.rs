@@ -13,6 +13,7 @@ mod oneself;
 mod operators;
 mod pages;
 mod pictures;
+mod presence;
 mod reactions;
 mod receipts;
 mod search;
@@ -63,6 +64,7 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(export::export))
         .routes(routes!(users::by_username))
         .routes(routes!(users::by_id))
+        .routes(routes!(presence::find))
         .routes(routes!(contacts::list))
         .routes(routes!(contacts::save, contacts::remove))
         .routes(routes!(blocks::list))

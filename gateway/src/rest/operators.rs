@@ -7,7 +7,7 @@ use crate::{
     shapes,
 };
 use axum::{Json as Answer, extract::State, http::header::CACHE_CONTROL, response::IntoResponse};
-use events::Vector;
+use events::{Partition, Vector};
 use query::View;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -67,10 +67,14 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, 
     }
     app.hearing()?;
     let log_end = app.log.end().await.map_err(|error| Problem::out_of_reach(&error))?;
+    let mut ends = log_end.clone();
+    let present = app.log.end_of(Partition::PRESENCE).await.map_err(|error| Problem::out_of_reach(&error))?;
+    ends.set(Partition::PRESENCE, present);
     let mut views = Vec::with_capacity(View::ALL.len());
     for view in View::ALL {
         let applied = app.views.refresh(view).await?;
-        let lag = log_end.iter().map(|end| end.sequence.saturating_sub(applied.get(end.partition))).sum();
+        let lag =
+            view.streams(app.log.names()).into_iter().map(|of| ends.get(of).saturating_sub(applied.get(of))).sum();
         if !view.may_lag() && !app.progress.keeps_up(view, &applied, log_end.clone(), app.clock.now()) {
             return Err(Problem::new(Kind::Unavailable, format!("the {view} view is {lag} facts behind for too long")));
         }

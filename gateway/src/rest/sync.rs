@@ -126,7 +126,7 @@ async fn happening(
         };
         match outbox.ended() {
             Some(Ended::Revoked) => return Err(Problem::new(Kind::Unauthorized, "the session was ended")),
-            Some(Ended::Deaf) => return Err(Problem::unavailable("this node does not hear the log")),
+            Some(Ended::Deaf | Ended::Lost) => return Err(Problem::unavailable("this node does not hear the log")),
             Some(Ended::Slow | Ended::Superseded) | None => {}
         }
         let Some(run) = seat.run(&vector) else {

@@ -14,7 +14,10 @@ pub(crate) use flood::Flood;
 use crate::frame::{AmendFrame, ClientFrame, Fault, RequestId, SendFrame};
 use axum::extract::ws::Utf8Bytes;
 use events::{SessionId, ThreadId, UserId, Vector, event::Number};
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    time::Duration,
+};
 
 /// How long a client may take to say hello.
 pub(crate) const HELLO: Duration = Duration::from_secs(5);
@@ -22,6 +25,8 @@ pub(crate) const HELLO: Duration = Duration::from_secs(5);
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(25);
 /// How long a client may be silent.
 pub(crate) const DEAD: Duration = Duration::from_mins(1);
+/// How often somebody is told to be writing in one thread.
+const TYPING: Duration = Duration::from_secs(3);
 /// How long a token is good for beyond its end, for clocks that differ.
 const LEEWAY: Duration = Duration::from_secs(5);
 
@@ -35,6 +40,8 @@ pub(crate) struct Session {
     jitter: Duration,
     /// `None`: it may say as much as it likes.
     flood: Option<Flood>,
+    /// When it was last told of each thread that somebody writes there: what comes sooner again is dropped.
+    typed: HashMap<ThreadId, Duration>,
     effects: VecDeque<Effect>,
 }
 
@@ -123,6 +130,10 @@ pub(crate) enum Effect {
     },
     /// Carry out a request, after those before it.
     Execute(Command),
+    /// Tell of those people's presence from now on, and of nobody else's.
+    Watch {
+        user_ids: Vec<UserId>,
+    },
     Send(Utf8Bytes),
     /// Say up to where everything has been sent.
     Pong,
@@ -143,6 +154,9 @@ pub(crate) enum Command {
         delivered: Option<Number>,
         read: Option<Number>,
     },
+    Typing {
+        thread_id: ThreadId,
+    },
     /// A request that only has to be answered, in its turn.
     Refuse {
         id: RequestId,
@@ -153,7 +167,8 @@ pub(crate) enum Command {
 impl Session {
     pub(crate) fn new(jitter: Duration, flood: Option<Flood>) -> Self {
         let effects = VecDeque::new();
-        Self { state: State::AwaitingHello, heard: Duration::ZERO, ping: HEARTBEAT, jitter, flood, effects }
+        let typed = HashMap::new();
+        Self { state: State::AwaitingHello, heard: Duration::ZERO, ping: HEARTBEAT, jitter, flood, typed, effects }
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
@@ -204,7 +219,7 @@ impl Session {
                 {
                     self.close(Close::FLOOD, "too many requests");
                 }
-                Ok(frame) => self.handle_client_frame(frame),
+                Ok(frame) => self.handle_client_frame(now, frame),
                 Err(bad) => self.close(Close::BAD_FRAME, &bad.to_string()),
             },
             Incoming::Binary => self.close(Close::BINARY, "text only"),
@@ -212,7 +227,7 @@ impl Session {
         }
     }
 
-    fn handle_client_frame(&mut self, frame: ClientFrame) {
+    fn handle_client_frame(&mut self, now: Duration, frame: ClientFrame) {
         match (&mut self.state, frame) {
             (State::AwaitingHello, ClientFrame::Hello { token, resume }) => {
                 self.state = State::Entering { resume };
@@ -229,7 +244,14 @@ impl Session {
                 self.execute(Command::Receipt { thread_id, delivered, read });
             }
             (_, ClientFrame::Refused { id, fault }) => self.execute(Command::Refuse { id, fault }),
-            (_, ClientFrame::Ignored) => {}
+            (_, ClientFrame::Typing { thread_id }) => {
+                self.typed.retain(|_, at| now < *at + TYPING);
+                if let Entry::Vacant(entry) = self.typed.entry(thread_id) {
+                    entry.insert(now);
+                    self.execute(Command::Typing { thread_id });
+                }
+            }
+            (_, ClientFrame::Watch { user_ids }) => self.effects.push_back(Effect::Watch { user_ids }),
         }
     }
 

@@ -247,7 +247,8 @@ fn who_asks_for_too_much_at_once_is_cut_off_and_who_takes_their_time_is_not() {
 #[test]
 fn whatever_is_said_too_often_is_a_flood() {
     let receipt = r#"{"type":"receipt","thread_id":"0190b5a0-0000-7000-8000-000000000002","read":1}"#;
-    let others = [r#"{"type":"ping"}"#, receipt, r#"{"type":"typing"}"#, r#"{"type":"watch"}"#];
+    let typing = r#"{"type":"typing","thread_id":"0190b5a0-0000-7000-8000-000000000002"}"#;
+    let others = [r#"{"type":"ping"}"#, receipt, typing, r#"{"type":"watch","user_ids":[]}"#];
     for said in others.map(Incoming::Text).into_iter().chain([Incoming::Alive]) {
         let mut script = Script::limited();
         for _ in 0..5 {
@@ -262,4 +263,17 @@ fn whatever_is_said_too_often_is_a_flood() {
         script.text(others[0]);
     }
     assert_eq!(script.effects().iter().filter(|effect| **effect == Effect::Pong).count(), 10_000);
+}
+
+#[test]
+fn who_types_is_told_of_once_in_three_seconds_and_thread() {
+    let mut script = Script::new();
+    script.enter().effects();
+    let typing = |thread: u128| format!(r#"{{"type":"typing","thread_id":"{}"}}"#, Uuid::from_u128(thread));
+    let told =
+        |thread| vec![Effect::Execute(Command::Typing { thread_id: ThreadId::from_uuid(Uuid::from_u128(thread)) })];
+    assert_eq!(script.text(&typing(1)).text(&typing(1)).effects(), told(1));
+    assert_eq!(script.text(&typing(2)).effects(), told(2));
+    assert_eq!(script.wait(Duration::from_millis(2_999)).text(&typing(1)).effects(), []);
+    assert_eq!(script.wait(Duration::from_millis(1)).text(&typing(1)).effects(), told(1));
 }

@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Commands {
     waiting: VecDeque<Answered>,
-    /// Receipts commute and are not answered: none waits for another.
-    receipts: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Receipts and typing commute and are not answered: none waits for another.
+    unanswered: FuturesUnordered<BoxFuture<'static, ()>>,
 }
 
 type Answered = BoxFuture<'static, Utf8Bytes>;
@@ -61,8 +61,17 @@ impl Commands {
             }
             Command::Receipt { delivered: None, read: None, .. } => {}
             // Nobody is told: the next one says as much, and more.
-            Command::Receipt { .. } if app.limits.receipt(by).is_err() => {}
-            Command::Receipt { thread_id, delivered, read } => self.receipts.push(
+            Command::Receipt { .. } | Command::Typing { .. } if app.limits.receipt(by).is_err() => {}
+            Command::Typing { thread_id } => self.unanswered.push(
+                async move {
+                    // To who may not, it is as if nobody were there.
+                    if let Err(error) = app.threads.tell_typing(by, thread_id).await {
+                        tracing::debug!(%error, "nobody is told who is writing");
+                    }
+                }
+                .boxed(),
+            ),
+            Command::Receipt { thread_id, delivered, read } => self.unanswered.push(
                 async move {
                     if let Err(error) = app.threads.advance_receipt(by, thread_id, delivered, read).await {
                         tracing::debug!(%error, "a receipt was not taken");
@@ -74,17 +83,17 @@ impl Commands {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < MOST && self.receipts.len() < MOST
+        self.waiting.len() < MOST && self.unanswered.len() < MOST
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.receipts.is_empty()
+        self.waiting.is_empty() && self.unanswered.is_empty()
     }
 
-    /// Goes on until a request is answered, or the last receipt is taken. Dropped half-way, it loses nothing.
+    /// Goes on until a request is answered, or the last of the others is done. Dropped half-way, it loses nothing.
     pub(super) async fn next(&mut self) -> Option<Utf8Bytes> {
         while !self.is_idle() {
-            let Self { waiting, receipts } = self;
+            let Self { waiting, unanswered } = self;
             let first = async {
                 match waiting.front_mut() {
                     Some(first) => first.await,
@@ -96,7 +105,7 @@ impl Commands {
                     waiting.pop_front();
                     return Some(answer);
                 }
-                Some(()) = receipts.next() => {}
+                Some(()) = unanswered.next() => {}
             }
         }
         None

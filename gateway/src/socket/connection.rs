@@ -173,6 +173,11 @@ impl Connection {
                     self.commands.push(&self.app, identity.user_id, command);
                 }
             }
+            Effect::Watch { user_ids } => {
+                if let Some((_, seat)) = &self.entered {
+                    seat.watch(user_ids, Arc::clone(&self.outbox));
+                }
+            }
             Effect::Send(frame) => {
                 self.outbox.push(frame);
             }
@@ -281,6 +286,7 @@ fn told(ended: Ended) -> Event {
         Ended::Revoked => Event::Revoked,
         Ended::Superseded => Event::Superseded,
         Ended::Deaf => Event::Unavailable("this node does not hear the log"),
+        Ended::Lost => Event::Unavailable("this node was taken for dead"),
     }
 }
 

@@ -8,6 +8,7 @@ mod directory;
 mod inbox;
 mod membership;
 mod pictures;
+mod presence;
 mod search;
 mod timeline;
 

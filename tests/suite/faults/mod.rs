@@ -3,6 +3,7 @@
 //! `HERALD_SEED=… cargo test --test suite faults::` runs it again.
 
 mod check;
+mod gateways;
 mod keys;
 mod leaks;
 mod ledger;

@@ -1,0 +1,31 @@
+-- Who is connected where. Unqualified names: a generation lies in whatever schema it is made for.
+
+CREATE TABLE generation (
+    id      uuid NOT NULL,
+    epoch   uuid NOT NULL,
+    version integer NOT NULL
+);
+CREATE UNIQUE INDEX generation_is_one ON generation ((true));
+
+CREATE TABLE checkpoint (
+    sequence  bigint NOT NULL,
+    partition integer PRIMARY KEY,
+    event_id  uuid
+);
+
+-- Each person once for each gateway that they have devices at.
+CREATE TABLE connections (
+    user_id    uuid NOT NULL,
+    gateway_id uuid NOT NULL,
+    PRIMARY KEY (user_id, gateway_id)
+);
+-- By gateway: one that is lost ends all of its own.
+CREATE INDEX connections_gateway ON connections (gateway_id);
+
+-- When somebody was last told to have come or gone.
+CREATE TABLE seen (
+    at      timestamptz NOT NULL,
+    user_id uuid PRIMARY KEY
+);
+-- By time: who was there in a day or an hour.
+CREATE INDEX seen_at ON seen (at);
