@@ -8,6 +8,7 @@ use crate::{
     files,
     metrics::{self, Gauges, Listen},
     node::{Node, Role, Settings},
+    operate,
 };
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -61,6 +62,8 @@ pub struct Cli {
 enum Command {
     /// Run roles of a deployment against a NATS and a Postgres that run elsewhere.
     Serve(Serve),
+    /// Make views anew from the log beside those that serve, compare them, and swap them in.
+    Rebuild(operate::rebuild::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
@@ -71,7 +74,7 @@ enum Command {
 }
 
 /// Where all data lies, and files in it.
-const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 const ATTACHMENTS: &str = "attachments";
 
 /// Where the embedded servers come from and keep their data.
@@ -186,6 +189,11 @@ impl Cli {
             let _observability = observability::init(&log, false)?;
             return measure(*options, &node);
         }
+        if let Some(Command::Rebuild(options)) = command {
+            let _observability = observability::init(&log, false)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            return runtime.block_on(async { operate::rebuild::run(options, pin_stop()?).await });
+        }
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let data = if command.is_none() { Some(embedded.data.clone()) } else { None };
@@ -193,7 +201,7 @@ impl Cli {
         let work = async {
             match command {
                 Some(Command::Serve(serve)) => run_roles(serve, node, &gauges).await,
-                Some(Command::Guardian | Command::Config(_) | Command::Bench(_)) | None => {
+                Some(Command::Guardian | Command::Config(_) | Command::Bench(_) | Command::Rebuild(_)) | None => {
                     run_everything(embedded, node, &gauges).await
                 }
             }

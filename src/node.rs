@@ -16,7 +16,7 @@ use events::{
     log::{BucketError, Durability, Options},
 };
 use gateway::{App, hub::Hub};
-use projection::{Applied, Runner, View};
+use projection::{Applied, Runner, View, keep_generations};
 use query::{Freshness, Views};
 use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
 use tokio::{
@@ -134,6 +134,8 @@ impl Node {
                 node.applied.push((view, runner.applied()));
                 let stop = node.stop.clone();
                 node.tasks.spawn(async move { runner.run(stop).await.with_context(|| format!("view {view}")) });
+                let (log, url, stop) = (log.clone(), settings.database_url.clone(), node.stop.clone());
+                node.tasks.spawn(async move { Ok(keep_generations(view, log, &url, stop).await?) });
             }
         }
         if let Some(listener) = listener {

@@ -4,11 +4,21 @@ use crate::View;
 use events::log::LogError;
 use sqlx::migrate::MigrateError;
 
-/// A failure of a runner. All but [`Error::NewerVersion`] are retried by the runner itself.
+/// A failure of a runner or a rebuild. All but [`Error::NewerVersion`] are retried by the runner itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the {view} view is of version {found}, this build knows versions up to {known}: run a newer herald")]
     NewerVersion { view: View, found: i32, known: i32 },
+    #[error("the {view} view is of version {found}, which an older herald made")]
+    Outdated { view: View, found: i32 },
+    #[error("there is no such generation that this build can write")]
+    Gone,
+    #[error("the {0} view is being rebuilt already")]
+    Busy(View),
+    #[error("the {0} view moves faster than the one that is built beside it")]
+    Outpaced(View),
+    #[error("it was told to stop")]
+    Stopped,
     #[error("another runner moved the checkpoint, or the view was built anew")]
     Overtaken,
     #[error("Postgres does not answer")]

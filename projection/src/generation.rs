@@ -1,11 +1,13 @@
 //! One build of a view's tables, in a schema of its own. Opening finds the
 //! generation and checks it against the log; one that does not stem from this
-//! log, or from this projection, is dropped and begun anew from position 0.
+//! log is dropped and begun anew from position 0.
 
 use crate::{
     View,
     error::Error,
+    place::{Place, Schema},
     store::checkpoint::{self, Checkpoint},
+    view::TABLES,
 };
 use events::{EventLog, Position};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -13,8 +15,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-/// A generation as a runner found or made it.
-#[derive(Debug)]
+/// A generation as a runner found or made it, and as much of its checkpoint as the runner owns.
+#[derive(Debug, Clone)]
 pub(crate) struct Generation {
     pub(crate) id: Uuid,
     pub(crate) checkpoint: Checkpoint,
@@ -26,6 +28,8 @@ const SECOND_LOOK: Duration = Duration::from_secs(10);
 enum Verdict {
     Sound(Generation),
     Absent,
+    /// Sound, but what an older version of the projection made of the facts.
+    Outdated(i32),
     Wrong(String),
 }
 
@@ -36,43 +40,76 @@ const FIND: &str = "\
     SELECT to_regclass($1 || '.generation') IS NOT NULL AND to_regclass($1 || '.checkpoint') IS NOT NULL AS whole, \
            EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS present";
 
-const ADD: &str = "INSERT INTO generation (id, epoch, version) VALUES (gen_random_uuid(), $1, $2) RETURNING id";
+/// Who does not finish what was begun within a week begins anew.
+const ADD: &str = "\
+    INSERT INTO generation (id, epoch, version, keep_until) \
+    VALUES (gen_random_uuid(), $1, $2, now() + interval '7 days') RETURNING id";
 
-/// Opens the view's generation, making it where there is none. `broken` is one that lacked a table.
+/// Opens the generation. The living and the next one are made where there is none. `broken` is one that lacked a table.
+///
+/// # Errors
+/// [`Error::Outdated`] where the living one is of an older version, [`Error::Gone`] where there is no previous one that
+/// this build can write.
 pub(crate) async fn open(
     connection: &mut PgConnection,
-    view: View,
+    schema: Schema,
     log: &EventLog,
     broken: Option<Uuid>,
 ) -> Result<Generation, Error> {
+    let view = schema.view;
     let mut transaction = connection.begin().await?;
-    sqlx::query(LOCK).bind(view.name()).execute(&mut *transaction).await?;
-    let generation = match judge(&mut transaction, view, log, broken).await? {
-        Verdict::Sound(generation) => {
-            view.migrator().run_direct(None, &mut *transaction, false).await?;
-            generation
+    sqlx::query(LOCK).bind(schema.to_string()).execute(&mut *transaction).await?;
+    let verdict = judge(&mut transaction, schema, log, broken).await?;
+    let generation = match (schema.place, verdict) {
+        (_, Verdict::Sound(generation)) => generation,
+        (Place::Living, Verdict::Outdated(found)) => return Err(Error::Outdated { view, found }),
+        (Place::Previous, Verdict::Absent | Verdict::Outdated(_)) => return Err(Error::Gone),
+        (Place::Previous, Verdict::Wrong(reason)) => {
+            tracing::warn!(%schema, reason, "the previous generation is dropped");
+            drop_schema(&mut transaction, schema).await?;
+            transaction.commit().await?;
+            return Err(Error::Gone);
         }
-        Verdict::Absent => {
-            tracing::info!(%view, "the view is built from the log");
-            create(&mut transaction, view, log).await?
+        (Place::Living | Place::Next, Verdict::Absent) => {
+            tracing::info!(%schema, "the view is built from the log");
+            create(&mut transaction, schema, log).await?
         }
-        Verdict::Wrong(reason) => {
-            tracing::warn!(%view, reason, "the view is dropped, and built anew from the log");
-            create(&mut transaction, view, log).await?
+        (Place::Living, Verdict::Wrong(reason)) => {
+            tracing::warn!(%schema, reason, "the view is dropped, and built anew from the log");
+            create(&mut transaction, schema, log).await?
         }
+        (Place::Next, Verdict::Wrong(_) | Verdict::Outdated(_)) => create(&mut transaction, schema, log).await?,
     };
     transaction.commit().await?;
     Ok(generation)
 }
 
+/// Drops a generation, if it is there.
+pub(crate) async fn drop_schema(connection: &mut PgConnection, schema: Schema) -> Result<(), sqlx::Error> {
+    // A schema's name is made of constants of ours, and nothing to quote.
+    sqlx::query(AssertSqlSafe(format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))).execute(connection).await?;
+    Ok(())
+}
+
+/// The version of the projection that made a generation; `None` where there is none.
+pub(crate) async fn version(connection: &mut PgConnection, schema: Schema) -> Result<Option<i32>, Error> {
+    let found = sqlx::query(FIND).bind(schema.to_string()).fetch_one(&mut *connection).await?;
+    if !found.try_get::<bool, _>("whole")? {
+        return Ok(None);
+    }
+    let version = format!("SELECT version FROM {schema}.generation");
+    Ok(sqlx::query_scalar(AssertSqlSafe(version)).fetch_optional(connection).await?)
+}
+
 async fn judge(
     connection: &mut PgConnection,
-    view: View,
+    schema: Schema,
     log: &EventLog,
     broken: Option<Uuid>,
 ) -> Result<Verdict, Error> {
+    let view = schema.view;
     let wrong = |reason: &str| Ok(Verdict::Wrong(reason.to_owned()));
-    let found = sqlx::query(FIND).bind(view.name()).fetch_one(&mut *connection).await?;
+    let found = sqlx::query(FIND).bind(schema.to_string()).fetch_one(&mut *connection).await?;
     if !found.try_get("present")? {
         return Ok(Verdict::Absent);
     }
@@ -84,9 +121,6 @@ async fn judge(
     let (id, epoch, version): (Uuid, Uuid, i32) = (row.try_get("id")?, row.try_get("epoch")?, row.try_get("version")?);
     if version > view.version() {
         return Err(Error::NewerVersion { view, found: version, known: view.version() });
-    }
-    if version < view.version() {
-        return wrong("it is of an older version");
     }
     if broken == Some(id) {
         return wrong("a table was lost");
@@ -100,6 +134,9 @@ async fn judge(
     }
     if let Some(position) = foreign(&checkpoint, log).await? {
         return Ok(Verdict::Wrong(format!("the log's event at {position} is not the one that it applied last")));
+    }
+    if version < view.version() {
+        return Ok(Verdict::Outdated(version));
     }
     Ok(Verdict::Sound(Generation { id, checkpoint }))
 }
@@ -125,14 +162,20 @@ async fn foreign(checkpoint: &Checkpoint, log: &EventLog) -> Result<Option<Posit
     Ok(None)
 }
 
-async fn create(connection: &mut PgConnection, view: View, log: &EventLog) -> Result<Generation, Error> {
-    // A view's name is a constant of ours, and nothing to quote.
-    let drop = format!("DROP SCHEMA IF EXISTS {view} CASCADE");
-    sqlx::query(AssertSqlSafe(drop)).execute(&mut *connection).await?;
-    sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {view}"))).execute(&mut *connection).await?;
-    view.migrator().run_direct(None, &mut *connection, false).await?;
+/// Makes a generation, of which nothing is filled. The next one gets its indexes when it is.
+async fn create(connection: &mut PgConnection, schema: Schema, log: &EventLog) -> Result<Generation, Error> {
+    let Schema { view, place } = schema;
+    drop_schema(connection, schema).await?;
+    sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut *connection).await?;
+    let target = (place == Place::Next).then_some(TABLES);
+    view.migrator().run_direct(target, &mut *connection, false).await?;
     let row = sqlx::query(ADD).bind(log.epoch()).bind(view.version()).fetch_one(&mut *connection).await?;
     let checkpoint = Checkpoint::start(view.streams(log.names()).into_iter());
     checkpoint::insert(connection, &checkpoint).await?;
     Ok(Generation { id: row.try_get("id")?, checkpoint })
+}
+
+/// Makes the indexes of a generation that was made without them; nothing where it has them.
+pub(crate) async fn complete(connection: &mut PgConnection, view: View) -> Result<(), Error> {
+    Ok(view.migrator().run_direct(None, connection, false).await?)
 }

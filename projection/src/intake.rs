@@ -1,8 +1,8 @@
 //! Facts of all partitions that a runner owns, merged and projected as they
 //! arrive. Partitions take turns; within each, order is the log's.
 
-use crate::{projection::Projection, store::checkpoint::Checkpoint};
-use events::{Envelope, EventLog, Trace, log::Subscription};
+use crate::{projection::Projection, source::Source, store::checkpoint::Checkpoint};
+use events::{Envelope, Trace};
 use futures_util::future::{FutureExt, select_all};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -15,7 +15,7 @@ const TRACES: usize = 64;
 
 /// Where a runner's batches come from. Nothing is lost where a method is dropped half-way.
 pub(crate) struct Intake<P> {
-    subscriptions: Vec<Subscription>,
+    sources: Vec<Source>,
     batch: Batch<P>,
     max: usize,
 }
@@ -32,17 +32,13 @@ pub(crate) struct Batch<P> {
 }
 
 impl<P: Projection> Intake<P> {
-    pub(crate) fn after(checkpoint: &Checkpoint, log: &EventLog, max: usize) -> Self {
-        let subscriptions =
-            checkpoint.iter().map(|(partition, mark)| log.subscribe(partition, mark.sequence)).collect();
-        Self { subscriptions, batch: Batch::default(), max }
+    pub(crate) fn new(sources: Vec<Source>, max: usize) -> Self {
+        Self { sources, batch: Batch::default(), max }
     }
 
     /// Waits until there is something to commit: rows at once, a mere move of the checkpoint after a while.
     pub(crate) async fn ready(&mut self) {
-        while self.batch.events == 0 {
-            self.more().await;
-        }
+        self.some().await;
         let mut quiet = pin!(sleep(QUIET));
         while self.batch.writes.is_empty() && !self.is_full() {
             tokio::select! {
@@ -52,19 +48,26 @@ impl<P: Projection> Intake<P> {
         }
     }
 
+    /// Waits until there is anything, if only to move the checkpoint.
+    pub(crate) async fn some(&mut self) {
+        while self.batch.events == 0 {
+            self.more().await;
+        }
+    }
+
     /// Waits for facts of any partition, then takes a turn of each, as far as the batch has room.
     pub(crate) async fn more(&mut self) {
         let turn = self.turn().max(1);
-        let waiting = self.subscriptions.iter_mut().map(|subscription| Box::pin(subscription.next_batch(turn)));
+        let waiting = self.sources.iter_mut().map(|source| Box::pin(source.next_batch(turn)));
         let (events, first, others) = select_all(waiting).await;
         drop(others);
         self.batch.add(&events);
-        for index in (0..self.subscriptions.len()).filter(|&index| index != first) {
+        for index in (0..self.sources.len()).filter(|&index| index != first) {
             if self.is_full() {
                 return;
             }
             let turn = self.turn();
-            if let Some(events) = self.subscriptions[index].next_batch(turn).now_or_never() {
+            if let Some(events) = self.sources[index].next_batch(turn).now_or_never() {
                 self.batch.add(&events);
             }
         }

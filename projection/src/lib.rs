@@ -2,18 +2,24 @@
 //! they say in sets, and a runner that commits rows and checkpoint in one
 //! transaction. To add a view: its migrations, its projection, its `Store`.
 
+mod database;
 mod delay;
+mod desk;
 mod directory;
 mod error;
 mod generation;
 mod inbox;
 mod intake;
+mod keeper;
 mod measures;
 mod membership;
+mod place;
 mod presence;
 mod projection;
+mod rebuild;
 mod runner;
 mod search;
+mod source;
 mod store;
 mod timeline;
 mod view;
@@ -25,5 +31,7 @@ mod tests;
 
 pub use delay::Delay;
 pub use error::Error;
+pub use keeper::keep_generations;
+pub use rebuild::{BATCH, Compared, Goal, KEEP, Only, Prepared, Progress, Rebuild, Rebuilt, Status, Step};
 pub use runner::{Applied, Runner};
 pub use view::View;

@@ -5,6 +5,9 @@ use events::{Partition, subject::Names};
 use sqlx::migrate::Migrator;
 use std::fmt;
 
+/// The migration after which a generation can be written.
+pub(crate) const TABLES: i64 = 2;
+
 /// A view of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum View {
@@ -32,8 +35,8 @@ impl View {
     /// Raised whenever the same facts come to mean other rows: the view is then built anew.
     pub const fn version(self) -> i32 {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox => 3,
-            Self::Search | Self::Presence => 1,
+            Self::Directory | Self::Timeline | Self::Inbox => 4,
+            Self::Search | Self::Presence => 2,
         }
     }
 
@@ -45,15 +48,18 @@ impl View {
         }
     }
 
-    /// Locks nothing by itself: a generation is opened under a lock of its own.
+    /// What makes its tables, and those that every generation has: up to [`TABLES`] what is written to, then the
+    /// indexes. Locks nothing by itself: a generation is opened under a lock of its own.
     pub(crate) fn migrator(self) -> Migrator {
-        let mut migrator = match self {
+        let control = sqlx::migrate!("../migrations/control");
+        let own = match self {
             Self::Directory => sqlx::migrate!("../migrations/directory"),
             Self::Timeline => sqlx::migrate!("../migrations/timeline"),
             Self::Inbox => sqlx::migrate!("../migrations/inbox"),
             Self::Search => sqlx::migrate!("../migrations/search"),
             Self::Presence => sqlx::migrate!("../migrations/presence"),
         };
+        let mut migrator = Migrator::with_migrations(control.iter().chain(own.iter()).cloned().collect());
         migrator.set_locking(false);
         migrator
     }
@@ -64,3 +70,32 @@ impl fmt::Display for View {
         f.write_str(self.name())
     }
 }
+
+/// The same work for whichever projection a view is made by.
+macro_rules! with_projection {
+    ($view:expr, $projection:ident => $work:expr) => {
+        match $view {
+            $crate::View::Directory => {
+                type $projection = $crate::directory::Directory;
+                $work
+            }
+            $crate::View::Timeline => {
+                type $projection = $crate::timeline::Timeline;
+                $work
+            }
+            $crate::View::Inbox => {
+                type $projection = $crate::inbox::Inbox;
+                $work
+            }
+            $crate::View::Search => {
+                type $projection = $crate::search::Search;
+                $work
+            }
+            $crate::View::Presence => {
+                type $projection = $crate::presence::Presence;
+                $work
+            }
+        }
+    };
+}
+pub(crate) use with_projection;

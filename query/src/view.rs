@@ -30,8 +30,8 @@ impl View {
 
     pub const fn version(self) -> i32 {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox => 3,
-            Self::Search | Self::Presence => 1,
+            Self::Directory | Self::Timeline | Self::Inbox => 4,
+            Self::Search | Self::Presence => 2,
         }
     }
 

@@ -25,6 +25,7 @@ mod wire;
 
 pub use options::Options;
 
+use crate::operate::INTERRUPTED;
 use events::log::Durability;
 use options::Work;
 use progress::Progress;
@@ -34,9 +35,6 @@ use std::{
     process::ExitCode,
 };
 use target::Target;
-
-/// Of a program that was interrupted, as shells tell it.
-const INTERRUPTED: u8 = 130;
 
 /// Runs the bench until it is done or `stop` resolves; whatever it started is gone afterwards.
 ///

@@ -4,10 +4,7 @@
 use super::Options;
 use crate::embedded::{self, Servers};
 use anyhow::{Context, bail, ensure};
-use events::{
-    EventLog, Ids,
-    log::{self, Durability},
-};
+use events::{EventLog, log::Durability};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     collections::VecDeque,
@@ -80,7 +77,7 @@ impl Target {
             self::address(url, options.anywhere).await?;
         }
         let log = match &options.nats_url {
-            Some(url) => Some(observe(url, durability).await?),
+            Some(url) => Some(EventLog::attend(url).await?),
             None => None,
         };
         let target = Self {
@@ -121,7 +118,7 @@ impl Target {
                 nats: Some(servers.pids.nats),
                 postgres: Some(servers.pids.postgres),
             },
-            log: Some(observe(&servers.nats_url, durability).await?),
+            log: Some(EventLog::attend(&servers.nats_url).await?),
             database_url: Some(servers.database_url.clone()),
             data: Some(data),
         };
@@ -269,22 +266,6 @@ impl Started {
 }
 
 /// The log as one more client sees it.
-async fn observe(nats_url: &str, durability: Durability) -> anyhow::Result<EventLog> {
-    let options = log::Options {
-        nats_url: nats_url.to_owned(),
-        monitor_url: None,
-        prefix: String::new(),
-        partitions: None,
-        durability: match durability {
-            // Whether NATS syncs, herald itself has read back.
-            Durability::Fsync | Durability::Unsynced => Durability::Unsynced,
-            Durability::Replicated => Durability::Replicated,
-        },
-        max_bytes: crate::cli::MAX_BYTES,
-    };
-    Ok(EventLog::open(&options, &Ids::random()).await?)
-}
-
 /// Where a URL leads to: no further than this machine unless it is said so.
 async fn address(url: &str, anywhere: bool) -> anyhow::Result<SocketAddr> {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);

@@ -16,6 +16,12 @@ pub enum Error {
     Busy { data: PathBuf },
 
     #[error(
+        "no herald runs on {}; start it, name its folder with --data, or name the servers with --nats-url and --database-url",
+        .data.display()
+    )]
+    Idle { data: PathBuf },
+
+    #[error(
         "the servers of an earlier herald on {} have not stopped yet; end their guardian with `kill -9 {guardian}` and start again",
         .data.display()
     )]

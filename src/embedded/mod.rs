@@ -16,7 +16,9 @@ mod process;
 mod tests;
 mod wheel;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -37,6 +39,7 @@ use self::guardian::{Plan, Report, Started};
 const READY_MINUTES: u64 = 10;
 /// Longer than all the guardian's own patience.
 const STOP_SECONDS: u64 = 90;
+const LOCK: &str = "herald.lock";
 const LOCK_ATTEMPTS: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -92,12 +95,49 @@ pub struct Servers {
     _lock: File,
 }
 
+/// Where running servers answer: written into the lock that their herald holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    pub nats_url: String,
+    pub nats_monitor_url: String,
+    pub database_url: String,
+}
+
+impl Addresses {
+    /// Those of the herald that runs on that folder.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn of(data: &Path) -> Result<Self, Error> {
+        let idle = || Error::Idle { data: data.to_owned() };
+        let mut file = File::open(data.join(LOCK)).map_err(|_| idle())?;
+        if file.try_lock_shared().is_ok() {
+            return Err(idle());
+        }
+        let mut addresses = String::new();
+        file.read_to_string(&mut addresses).map_err(|error| Error::folder("read", data, &error))?;
+        // Empty while it still starts.
+        serde_json::from_str(&addresses).map_err(|_| idle())
+    }
+
+    fn write(&self, lock: &mut File) -> std::io::Result<()> {
+        lock.set_permissions(Permissions::from_mode(0o600))?;
+        lock.write_all(serde_json::to_string(self).expect("addresses are plain data").as_bytes())
+    }
+}
+
 impl Servers {
     /// Finds or installs both servers, starts them and waits until they answer.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let (plan, lock) = plan(&options).await?;
+        let (plan, mut lock) = plan(&options).await?;
         let (guardian, started) = Guardian::start(&options.program, &plan).await?;
         let database_url = make_database(&started.postgres_url).await?;
+        let addresses = Addresses {
+            nats_url: started.nats_url.clone(),
+            nats_monitor_url: started.nats_monitor_url.clone(),
+            database_url: database_url.clone(),
+        };
+        addresses.write(&mut lock).map_err(|error| Error::folder("write", &options.data, &error))?;
         Ok(Self {
             nats_url: started.nats_url,
             nats_monitor_url: started.nats_monitor_url,
@@ -216,7 +256,7 @@ fn folder(data: &Path) -> Result<PathBuf, Error> {
 /// Makes this the only herald on the folder. A killed one lets go of it only
 /// once the kernel has cleaned up after it.
 async fn lock(data: &Path) -> Result<File, Error> {
-    let path = data.join("herald.lock");
+    let path = data.join(LOCK);
     let failed = |error: std::io::Error| Error::folder("lock", &path, &error);
     let file = File::create(&path).map_err(failed)?;
     for _ in 0..LOCK_ATTEMPTS {

@@ -9,7 +9,7 @@ use crate::{Ids, Partition, subject::Names};
 use async_nats::ConnectErrorKind;
 use async_nats::jetstream::{
     Context, ErrorCode,
-    context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind},
+    context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind, GetStreamError},
     stream::{self, Compression, DiscardPolicy, RetentionPolicy, StorageType},
 };
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,8 @@ pub struct Options {
 pub enum OpenError {
     #[error("NATS at {url} does not answer: is it running, and is the address right?")]
     Connect { url: String, source: async_nats::ConnectError },
+    #[error("NATS at {url} holds no log of herald's: is the address right?")]
+    NoLog { url: String, source: GetStreamError },
     #[error("the log has {there} partitions, not {asked}: their number is fixed when it is created")]
     Partitions { there: u16, asked: u16 },
     #[error("a log has 1 to {MAX_PARTITIONS} partitions, not {0}")]
@@ -113,7 +115,8 @@ impl OpenError {
                 | CreateStreamErrorKind::ResponseParse => false,
             },
             Self::Bucket(_) | Self::Monitor(_) => true,
-            Self::Partitions { .. }
+            Self::NoLog { .. }
+            | Self::Partitions { .. }
             | Self::PartitionsRange(_)
             | Self::Prefix
             | Self::Durability { .. }
@@ -141,13 +144,7 @@ impl EventLog {
         if let Some(asked) = options.partitions.filter(|asked| !(1..=MAX_PARTITIONS).contains(asked)) {
             return Err(OpenError::PartitionsRange(asked));
         }
-        let url = &options.nats_url;
-        let connect = async_nats::ConnectOptions::new()
-            .name("herald")
-            .reconnect_delay_callback(|attempts| Duration::from_millis(if attempts < 20 { 50 } else { 500 }))
-            .client_capacity(16_384)
-            .connect(url.split(',').map(str::trim).collect::<Vec<_>>());
-        let client = connect.await.map_err(|source| OpenError::Connect { url: without_secrets(url), source })?;
+        let client = connect(&options.nats_url).await?;
         let context = ContextBuilder::new()
             .timeout(ANSWER_TIMEOUT)
             .ack_timeout(ANSWER_TIMEOUT)
@@ -188,6 +185,37 @@ impl EventLog {
             stopped,
         })))
     }
+
+    /// Opens a log that is there, as an observer or an operator: whatever its durability is, and creating nothing.
+    ///
+    /// # Errors
+    /// When NATS cannot be reached, or holds no log.
+    pub async fn attend(nats_url: &str) -> Result<Self, OpenError> {
+        let client = connect(nats_url).await?;
+        let bucket = Names::new("", 1).bucket(TOPOLOGY);
+        let stream = async_nats::jetstream::new(client).get_stream(format!("KV_{bucket}")).await;
+        let stream = stream.map_err(|source| OpenError::NoLog { url: without_secrets(nats_url), source })?;
+        let replicated = stream.cached_info().config.num_replicas >= REPLICAS;
+        let options = Options {
+            nats_url: nats_url.to_owned(),
+            monitor_url: None,
+            prefix: String::new(),
+            partitions: None,
+            // Whether NATS syncs, the nodes have read back.
+            durability: if replicated { Durability::Replicated } else { Durability::Unsynced },
+            max_bytes: -1,
+        };
+        Self::open(&options, &Ids::random()).await
+    }
+}
+
+async fn connect(url: &str) -> Result<async_nats::Client, OpenError> {
+    let connect = async_nats::ConnectOptions::new()
+        .name("herald")
+        .reconnect_delay_callback(|attempts| Duration::from_millis(if attempts < 20 { 50 } else { 500 }))
+        .client_capacity(16_384)
+        .connect(url.split(',').map(str::trim).collect::<Vec<_>>());
+    connect.await.map_err(|source| OpenError::Connect { url: without_secrets(url), source })
 }
 
 /// URLs without who logs in with what.

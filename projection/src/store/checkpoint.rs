@@ -2,9 +2,9 @@
 //! compare-and-set in the transaction that writes what the facts mean.
 
 use super::array;
-use crate::{error::Error, projection::sequence_column};
+use crate::{error::Error, generation::Generation, place::Schema, projection::sequence_column};
 use events::{EventId, Partition, Position, Vector};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -23,7 +23,8 @@ const LOAD: &str = "SELECT partition, sequence, event_id FROM checkpoint";
 
 const FENCE: &str = "\
     SELECT g.id, c.partition, c.sequence, c.event_id \
-    FROM generation g CROSS JOIN checkpoint c ORDER BY c.partition FOR UPDATE OF c";
+    FROM generation g CROSS JOIN checkpoint c WHERE c.partition = ANY($1::integer[]) \
+    ORDER BY c.partition FOR UPDATE OF c";
 
 // Names the generation again: had the schemas changed names since the fence, this would be the one that was written to.
 const ADVANCE: &str = "\
@@ -60,6 +61,11 @@ impl Checkpoint {
         self.iter().map(|(partition, mark)| Position { partition, sequence: mark.sequence }).collect()
     }
 
+    /// The part of it that is of those partitions.
+    pub(crate) fn of(&self, partitions: &[Partition]) -> Self {
+        Self(self.0.iter().filter(|(partition, _)| partitions.contains(partition)).map(|(&p, &m)| (p, m)).collect())
+    }
+
     fn sequence(&self, partition: Partition) -> u64 {
         self.0.get(&partition).map_or(0, |mark| mark.sequence)
     }
@@ -68,6 +74,13 @@ impl Checkpoint {
 /// Reads a generation's checkpoint.
 pub(crate) async fn load(connection: &mut PgConnection) -> Result<Checkpoint, sqlx::Error> {
     let rows = sqlx::query(LOAD).fetch_all(connection).await?;
+    rows.iter().map(decode).collect::<Result<_, _>>().map(Checkpoint)
+}
+
+/// Reads a generation's checkpoint, and keeps everybody from moving it until the transaction ends.
+pub(crate) async fn hold(connection: &mut PgConnection, schema: Schema) -> Result<Checkpoint, sqlx::Error> {
+    let hold = format!("SELECT partition, sequence, event_id FROM {schema}.checkpoint ORDER BY partition FOR UPDATE");
+    let rows = sqlx::query(AssertSqlSafe(hold)).fetch_all(connection).await?;
     rows.iter().map(decode).collect::<Result<_, _>>().map(Checkpoint)
 }
 
@@ -83,26 +96,28 @@ pub(crate) async fn insert(connection: &mut PgConnection, checkpoint: &Checkpoin
 }
 
 /// Holds the checkpoint until the transaction ends, if it is still this generation and where we think it is.
-pub(crate) async fn fence(connection: &mut PgConnection, generation: Uuid, expected: &Checkpoint) -> Result<(), Error> {
-    let rows = sqlx::query(FENCE).fetch_all(connection).await?;
+pub(crate) async fn fence(connection: &mut PgConnection, generation: &Generation) -> Result<(), Error> {
+    let Generation { id, checkpoint: expected } = generation;
+    let partitions = array(expected.partitions(), |partition| i32::from(partition.0));
+    let rows = sqlx::query(FENCE).bind(partitions).fetch_all(connection).await?;
     let found = rows.iter().map(decode).collect::<Result<_, _>>().map(Checkpoint)?;
-    let same = rows.iter().map(|row| row.try_get::<Uuid, _>("id")).all(|id| id.is_ok_and(|id| id == generation));
+    let same = rows.iter().map(|row| row.try_get::<Uuid, _>("id")).all(|found| found.is_ok_and(|found| found == *id));
     if same && found == *expected { Ok(()) } else { Err(Error::Overtaken) }
 }
 
 /// Moves the checkpoint on from where it is expected.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
-    generation: Uuid,
-    expected: &Checkpoint,
+    generation: &Generation,
     moved: &Checkpoint,
 ) -> Result<(), Error> {
+    let Generation { id, checkpoint: expected } = generation;
     let done = sqlx::query(ADVANCE)
         .bind(array(moved.partitions(), |partition| i32::from(partition.0)))
         .bind(array(moved.partitions(), |partition| sequence_column(expected.sequence(partition))))
         .bind(array(moved.iter(), |(_, mark)| sequence_column(mark.sequence)))
         .bind(array(moved.iter(), |(_, mark)| mark.event_id.map(EventId::uuid)))
-        .bind(generation)
+        .bind(id)
         .execute(connection)
         .await?;
     if usize::try_from(done.rows_affected()) == Ok(moved.len()) { Ok(()) } else { Err(Error::Overtaken) }

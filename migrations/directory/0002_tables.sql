@@ -1,17 +1,4 @@
--- Who people are. Unqualified names: a generation lies in whatever schema it is made for.
-
-CREATE TABLE generation (
-    id      uuid NOT NULL,
-    epoch   uuid NOT NULL,
-    version integer NOT NULL
-);
-CREATE UNIQUE INDEX generation_is_one ON generation ((true));
-
-CREATE TABLE checkpoint (
-    sequence  bigint NOT NULL,
-    partition integer PRIMARY KEY,
-    event_id  uuid
-);
+-- Who people are.
 
 CREATE TABLE users (
     created_at   timestamptz NOT NULL,
@@ -25,8 +12,6 @@ CREATE TABLE users (
     -- `everyone` or `contacts`.
     may_add_me   text NOT NULL DEFAULT 'everyone'
 );
--- Not unique: names are claimed in the credentials bucket, and a view must not halt over what is decided elsewhere.
-CREATE INDEX users_username ON users (username);
 
 -- Whom somebody keeps as a contact, under an alias of their own.
 CREATE TABLE contacts (
@@ -56,4 +41,3 @@ CREATE TABLE pictures (
     -- NULL once its author was erased.
     name          text
 );
-CREATE INDEX pictures_attachment ON pictures (attachment_id);

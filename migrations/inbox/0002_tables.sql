@@ -1,18 +1,5 @@
 -- What a person's list of threads shows: heads, memberships and receipts.
 
-CREATE TABLE generation (
-    id      uuid NOT NULL,
-    epoch   uuid NOT NULL,
-    version integer NOT NULL
-);
-CREATE UNIQUE INDEX generation_is_one ON generation ((true));
-
-CREATE TABLE checkpoint (
-    sequence  bigint NOT NULL,
-    partition integer PRIMARY KEY,
-    event_id  uuid
-);
-
 -- One row a thread, rewritten with every message: room in the page and no index on what changes keep that in place (HOT).
 CREATE TABLE heads (
     updated_at     timestamptz NOT NULL,
@@ -50,7 +37,6 @@ CREATE TABLE memberships (
     read_at          timestamptz,
     PRIMARY KEY (user_id, thread_id)
 ) WITH (fillfactor = 75);
-CREATE INDEX memberships_thread ON memberships (thread_id);
 
 -- Whom a message mentions; which of them are unread is counted when asked.
 CREATE TABLE mentions (
@@ -83,4 +69,3 @@ CREATE TABLE pictures (
     -- NULL once its author was erased.
     name          text
 );
-CREATE INDEX pictures_attachment ON pictures (attachment_id);

@@ -1,18 +1,5 @@
 -- What was written, by its words, and the membership that governs who finds it.
 
-CREATE TABLE generation (
-    id      uuid NOT NULL,
-    epoch   uuid NOT NULL,
-    version integer NOT NULL
-);
-CREATE UNIQUE INDEX generation_is_one ON generation ((true));
-
-CREATE TABLE checkpoint (
-    sequence  bigint NOT NULL,
-    partition integer PRIMARY KEY,
-    event_id  uuid
-);
-
 -- Those that are not deleted: a row that is gone does not come back.
 CREATE TABLE messages (
     sent_at   timestamptz NOT NULL,

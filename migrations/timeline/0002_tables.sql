@@ -1,18 +1,5 @@
 -- What was written, and the membership that governs who sees it.
 
-CREATE TABLE generation (
-    id      uuid NOT NULL,
-    epoch   uuid NOT NULL,
-    version integer NOT NULL
-);
-CREATE UNIQUE INDEX generation_is_one ON generation ((true));
-
-CREATE TABLE checkpoint (
-    sequence  bigint NOT NULL,
-    partition integer PRIMARY KEY,
-    event_id  uuid
-);
-
 -- Widest alignment first, then what may be NULL: no padding, and eight columns keep the header at 24 bytes.
 CREATE TABLE messages (
     sequence  bigint NOT NULL,
@@ -26,8 +13,6 @@ CREATE TABLE messages (
     body      text,
     PRIMARY KEY (thread_id, number)
 );
--- Keys are UUIDv7, so this index grows at its right edge; thread and sender are compared in the row.
-CREATE INDEX messages_key ON messages (key);
 
 -- A message is visible where joined_sequence <= sequence and the member has not left. joined_number is the thread's
 -- last number at that moment, so that a scan by number ends there. Joining again replaces the row's values.
@@ -70,7 +55,6 @@ CREATE TABLE attachments (
     name          text,
     PRIMARY KEY (thread_id, number, place)
 );
-CREATE INDEX attachments_id ON attachments (attachment_id);
 
 -- The reactions that there are, and since which fact.
 CREATE TABLE reactions (
@@ -99,5 +83,3 @@ CREATE TABLE changes (
     notice    boolean NOT NULL,
     PRIMARY KEY (thread_id, sequence)
 );
-CREATE INDEX changes_notices ON changes (thread_id, number, sequence) WHERE notice;
-CREATE INDEX changes_blocks ON changes (by_id) WHERE kind IN ('blocked', 'unblocked');

@@ -1,0 +1,79 @@
+//! Looks after the generations of a view that do not serve: keeps the one abreast
+//! that may serve again, and drops what is too old.
+
+use crate::{
+    Runner, View,
+    database::Database,
+    error::Error,
+    generation,
+    place::{Place, Schema},
+    rebuild,
+};
+use events::EventLog;
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Does so until it is told to stop.
+///
+/// # Errors
+/// When the URL is none of Postgres; all else is tried again.
+pub async fn keep_generations(
+    view: View,
+    log: EventLog,
+    database_url: &str,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let database = Database::new(database_url)?;
+    let [next, previous] = [Place::Next, Place::Previous].map(|place| Schema { view, place });
+    loop {
+        let keeping = async {
+            drop_if_old(&database, next).await?;
+            if drop_if_old(&database, previous).await? {
+                let runner = Runner::of_previous(view, log.clone(), database_url)?;
+                let is_old = async {
+                    while drop_if_old(&database, previous).await? {
+                        sleep(LOOK).await;
+                    }
+                    Ok::<_, Error>(())
+                };
+                tokio::select! {
+                    ended = runner.run(stop.clone()) => ended?,
+                    is_old = is_old => is_old?,
+                }
+            }
+            Ok::<_, Error>(())
+        };
+        if let Some(Err(error)) = Box::pin(stop.run_until_cancelled(keeping)).await {
+            tracing::debug!(%view, %error, "the generations that do not serve are looked after later");
+        }
+        if stop.run_until_cancelled(sleep(LOOK)).await.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Drops a generation that is no longer kept; tells whether there is one that this build can write.
+async fn drop_if_old(database: &Database, schema: Schema) -> Result<bool, Error> {
+    let mut connection = database.connect(Schema::living(schema.view)).await?;
+    let Some(version) = generation::version(&mut connection, schema).await? else { return Ok(false) };
+    let is_old = format!("SELECT coalesce(max(keep_until) < now(), true) FROM {schema}.generation");
+    if sqlx::query_scalar(AssertSqlSafe(is_old)).fetch_one(&mut connection).await? {
+        drop_unless_rebuilding(&mut connection, schema).await?;
+        return Ok(false);
+    }
+    Ok(version == schema.view.version())
+}
+
+async fn drop_unless_rebuilding(connection: &mut PgConnection, schema: Schema) -> Result<(), Error> {
+    // The lock goes with the connection.
+    if rebuild::lock(connection, schema.view).await? {
+        tracing::info!(%schema, "a generation that is too old is dropped");
+        generation::drop_schema(connection, schema).await?;
+    }
+    Ok(())
+}

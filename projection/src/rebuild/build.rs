@@ -1,0 +1,221 @@
+//! The rebuild of one view. One at a time in a deployment: whoever holds the
+//! lock; it goes with the connection that holds it.
+
+use super::{Goal, Status, Step, compare, swap};
+use crate::{
+    View,
+    database::{Database, answered},
+    desk::Desk,
+    error::Error,
+    generation::{self, Generation},
+    measures::Measures,
+    place::{Place, Schema},
+    source::Source,
+    store::Store,
+    view::with_projection,
+};
+use crate::{intake::Intake, rebuild::Compared};
+use events::{EventLog, Partition, Vector};
+use futures_util::future::try_join_all;
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::time::Duration;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Transactions at once that fill a view, each its own partitions.
+const WRITERS: usize = 2;
+
+const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('herald rebuild ' || $1, 0))";
+
+/// What is lost of it with Postgres is not in its checkpoint either; the swap waits for the disk.
+const FAST: &str = "SET synchronous_commit = off";
+
+pub(super) struct Build {
+    schema: Schema,
+    log: EventLog,
+    database: Database,
+    batch: usize,
+    status: watch::Sender<Status>,
+    stop: CancellationToken,
+    measures: Measures,
+}
+
+/// Takes a view's lock, for as long as the connection lives; `false`: another one has it.
+pub(crate) async fn lock(connection: &mut PgConnection, view: View) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(LOCK).bind(view.name()).fetch_one(connection).await
+}
+
+impl Build {
+    pub(super) fn new(
+        view: View,
+        place: Place,
+        log: &EventLog,
+        database: &Database,
+        batch: usize,
+        status: watch::Sender<Status>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (schema, measures) = (Schema { view, place }, Measures::of(view));
+        Self { schema, log: log.clone(), database: database.clone(), batch, status, stop, measures }
+    }
+
+    pub(super) fn view(&self) -> View {
+        self.schema.view
+    }
+
+    /// Takes the lock, and finds what an earlier run has left.
+    pub(super) async fn open(&self) -> Result<Desk<'_>, Error> {
+        let mut connection = self.database.connect(self.schema).await?;
+        if !lock(&mut connection, self.view()).await? {
+            return Err(Error::Busy(self.view()));
+        }
+        let generation = answered(generation::open(&mut connection, self.schema, &self.log, None)).await?;
+        self.desk(connection, generation).await
+    }
+
+    async fn desk(&self, mut connection: PgConnection, generation: Generation) -> Result<Desk<'_>, Error> {
+        sqlx::query(FAST).execute(&mut connection).await?;
+        Ok(Desk { view: self.view(), connection, generation, measures: &self.measures })
+    }
+
+    /// Fills it up to the end that the log has now: several writers, each with partitions of its own. Tells how many facts
+    /// that were, and how long it took.
+    pub(super) async fn fill(&self, generation: &Generation, sources: Vec<Source>) -> Result<(u64, Duration), Error> {
+        let began = Instant::now();
+        let partitions: Vec<Partition> = generation.checkpoint.partitions().collect();
+        let end = self.end(&partitions).await?;
+        let of =
+            end.iter().map(|end| end.sequence.saturating_sub(generation.checkpoint.vector().get(end.partition))).sum();
+        self.status.send_replace(Status { step: Step::Filling, applied: 0, of });
+        let share = partitions.len().div_ceil(WRITERS);
+        let mut sources = sources.into_iter();
+        let writers = partitions.chunks(share).map(|partitions| {
+            let generation = Generation { id: generation.id, checkpoint: generation.checkpoint.of(partitions) };
+            let sources = sources.by_ref().take(partitions.len()).collect();
+            let end: Vector = end.iter().filter(|end| partitions.contains(&end.partition)).collect();
+            async move {
+                let connection = self.database.connect(self.schema).await?;
+                let mut desk = self.desk(connection, generation).await?;
+                self.apply(&mut desk, sources, &end, None).await
+            }
+        });
+        // Made before any of them runs: each takes its sources.
+        let writers: Vec<_> = writers.collect();
+        try_join_all(writers).await?;
+        Ok((of, began.elapsed()))
+    }
+
+    /// All that comes after the bulk. Tells what differs from the living view, and how long that one stood still.
+    pub(super) async fn finish(
+        &self,
+        mut desk: Desk<'_>,
+        goal: Goal,
+        keep: Duration,
+    ) -> Result<(Option<Vec<Compared>>, Option<Duration>), Error> {
+        self.step(Step::Indexing);
+        desk.generation = generation::open(&mut desk.connection, self.schema, &self.log, None).await?;
+        if self.schema.place == Place::Next {
+            generation::complete(&mut desk.connection, self.view()).await?;
+            self.vacuum(&mut desk.connection).await?;
+        }
+        let end = self.end(&desk.generation.checkpoint.partitions().collect::<Vec<_>>()).await?;
+        self.catch_up(&mut desk, &end, None).await?;
+        self.step(Step::Comparing);
+        let tables = if goal == Goal::RollBack { None } else { compare::compare(self, &mut desk).await? };
+        let stalled = if goal == Goal::Compare {
+            generation::drop_schema(&mut desk.connection, self.schema).await?;
+            None
+        } else {
+            self.step(Step::Swapping);
+            Some(swap::swap(self, &mut desk, keep).await?)
+        };
+        self.step(Step::Done);
+        Ok((tables, stalled))
+    }
+
+    /// Brings it to the vector from wherever it is, and not beyond it; `false`: not before the deadline. Another runner
+    /// may be at work on it too.
+    pub(super) async fn catch_up(
+        &self,
+        desk: &mut Desk<'_>,
+        until: &Vector,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Error> {
+        loop {
+            let sources = Source::up_to(&desk.generation.checkpoint, &self.log, until);
+            match self.apply(desk, sources, until, deadline).await {
+                Err(Error::Overtaken) => {
+                    desk.generation = generation::open(&mut desk.connection, self.schema, &self.log, None).await?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        desk: &mut Desk<'_>,
+        sources: Vec<Source>,
+        until: &Vector,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Error> {
+        with_projection!(self.view(), P => self.apply_as::<P>(desk, sources, until, deadline).await)
+    }
+
+    async fn apply_as<P: Store>(
+        &self,
+        desk: &mut Desk<'_>,
+        sources: Vec<Source>,
+        until: &Vector,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Error> {
+        let mut intake = Intake::<P>::new(sources, self.batch);
+        while !desk.generation.checkpoint.vector().covers(until) {
+            if deadline.is_some_and(|deadline| deadline < Instant::now()) {
+                return Ok(false);
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Error::Stopped),
+                () = intake.some() => {}
+            }
+            let applied = desk.apply(&mut intake).await?;
+            self.status.send_modify(|status| status.applied += applied as u64);
+        }
+        Ok(true)
+    }
+
+    /// What autovacuum would do later, while people wait: the statistics that plans are made by, and what spares a reader
+    /// looking whether a row is visible.
+    async fn vacuum(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        for table in compare::tables(connection, self.schema).await? {
+            sqlx::query(AssertSqlSafe(format!("VACUUM (ANALYZE) {table}"))).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Where the streams end.
+    pub(super) async fn end(&self, partitions: &[Partition]) -> Result<Vector, Error> {
+        let mut end = Vector::default();
+        for &partition in partitions {
+            end.set(partition, self.log.end_of(partition).await?);
+        }
+        Ok(end)
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(super) fn schema(&self) -> Schema {
+        self.schema
+    }
+
+    pub(super) fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    fn step(&self, step: Step) {
+        self.status.send_modify(|status| status.step = step);
+    }
+}

@@ -1,0 +1,40 @@
+//! How fast a rebuild may read, so that those who chat meanwhile do not feel it.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// So many facts a second over all partitions, or as many as can be. Clones share it.
+#[derive(Clone)]
+pub(super) struct Pace {
+    per_second: Option<NonZeroU32>,
+    /// When the next facts may be handed on.
+    next: Arc<Mutex<Instant>>,
+}
+
+impl Pace {
+    pub(super) fn new(per_second: Option<NonZeroU32>) -> Self {
+        Self { per_second, next: Arc::new(Mutex::new(Instant::now())) }
+    }
+
+    /// Small enough that a portion is handed on several times a second.
+    pub(super) fn portion(&self, most: usize) -> usize {
+        let Some(per_second) = self.per_second else { return most };
+        usize::try_from(per_second.get() / 20).map_or(most, |portion| portion.clamp(1, most))
+    }
+
+    /// Waits until so many facts are due.
+    pub(super) async fn take(&self, facts: usize) {
+        let (Some(per_second), Ok(facts)) = (self.per_second, u32::try_from(facts)) else { return };
+        let due = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = (*next).max(Instant::now());
+            *next = due + Duration::from_secs(1) * facts / per_second.get();
+            due
+        };
+        sleep_until(due).await;
+    }
+}
