@@ -64,6 +64,8 @@ enum Command {
     Serve(Serve),
     /// Make views anew from the log beside those that serve, compare them, and swap them in.
     Rebuild(operate::rebuild::Options),
+    /// List the facts that a view could not apply, or try them again.
+    Quarantine(operate::quarantine::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
@@ -189,11 +191,13 @@ impl Cli {
             let _observability = observability::init(&log, false)?;
             return measure(*options, &node);
         }
-        if let Some(Command::Rebuild(options)) = command {
-            let _observability = observability::init(&log, false)?;
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            return runtime.block_on(async { operate::rebuild::run(options, pin_stop()?).await });
-        }
+        let command = match command {
+            Some(Command::Rebuild(options)) => {
+                return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
+            }
+            Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
+            command => command,
+        };
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let data = if command.is_none() { Some(embedded.data.clone()) } else { None };
@@ -201,9 +205,7 @@ impl Cli {
         let work = async {
             match command {
                 Some(Command::Serve(serve)) => run_roles(serve, node, &gauges).await,
-                Some(Command::Guardian | Command::Config(_) | Command::Bench(_) | Command::Rebuild(_)) | None => {
-                    run_everything(embedded, node, &gauges).await
-                }
+                Some(_) | None => run_everything(embedded, node, &gauges).await,
             }
         };
         runtime.block_on(metrics::beside(metrics_listen, observability.metrics(), gauges.clone(), work))?;
@@ -216,6 +218,12 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     // The error stream is the last place to say it: a failure there cannot be told.
     writeln!(stderr(), "herald: {error:#}").ok();
     ExitCode::FAILURE
+}
+
+/// Runs an operator's command.
+fn operate(log: &str, work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let _observability = observability::init(log, false)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 fn measure(options: bench::Options, node: &NodeArgs) -> anyhow::Result<ExitCode> {

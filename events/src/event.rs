@@ -215,33 +215,33 @@ pub enum PresenceEvent {
     GatewayLost {},
 }
 
-impl Event {
-    /// The texts of a fact, in the fixed order by which their seals are numbered.
-    pub(crate) fn texts_mut(&mut self) -> Vec<&mut Text> {
-        match self {
-            Self::User(UserEvent::SignedUp { username, display_name }) => vec![username, display_name],
-            Self::User(UserEvent::SessionOpened { device, .. }) => device.iter_mut().collect(),
-            Self::User(UserEvent::ProfileChanged { display_name, about, .. }) => {
-                display_name.iter_mut().chain(about).collect()
+/// The texts of a fact, in the fixed order by which their seals are numbered.
+macro_rules! texts {
+    ($event:expr, $iter:ident $(, $mut:tt)?) => {
+        match $event {
+            Event::User(UserEvent::SignedUp { username, display_name }) => vec![username, display_name],
+            Event::User(UserEvent::SessionOpened { device, .. }) => device.$iter().collect(),
+            Event::User(UserEvent::ProfileChanged { display_name, about, .. }) => {
+                display_name.$iter().chain(about).collect()
             }
-            Self::User(UserEvent::ContactSaved { alias, .. }) => alias.iter_mut().collect(),
-            Self::Thread(ThreadEvent::MessageSent { body, attachments, .. }) => {
-                let names = attachments.iter_mut().map(|attachment| &mut attachment.name);
+            Event::User(UserEvent::ContactSaved { alias, .. }) => alias.$iter().collect(),
+            Event::Thread(ThreadEvent::MessageSent { body, attachments, .. }) => {
+                let names = attachments.$iter().map(|attachment| & $($mut)? attachment.name);
                 [body].into_iter().chain(names).collect()
             }
-            Self::Thread(ThreadEvent::MessageEdited { body, .. }) => vec![body],
-            Self::User(UserEvent::PictureChanged { picture, .. })
-            | Self::Thread(ThreadEvent::PictureChanged { picture, .. }) => {
-                picture.iter_mut().map(|picture| &mut picture.name).collect()
+            Event::Thread(ThreadEvent::MessageEdited { body, .. }) => vec![body],
+            Event::User(UserEvent::PictureChanged { picture, .. })
+            | Event::Thread(ThreadEvent::PictureChanged { picture, .. }) => {
+                picture.$iter().map(|picture| & $($mut)? picture.name).collect()
             }
-            Self::Thread(ThreadEvent::GroupCreated { title, .. } | ThreadEvent::Renamed { title, .. }) => vec![title],
-            Self::User(
+            Event::Thread(ThreadEvent::GroupCreated { title, .. } | ThreadEvent::Renamed { title, .. }) => vec![title],
+            Event::User(
                 UserEvent::SessionRevoked { .. }
                 | UserEvent::PasswordChanged { .. }
                 | UserEvent::ContactRemoved { .. }
                 | UserEvent::ThreadSettingsChanged { .. },
             )
-            | Self::Thread(
+            | Event::Thread(
                 ThreadEvent::DirectOpened { .. }
                 | ThreadEvent::MessageDeleted { .. }
                 | ThreadEvent::ReactionAdded { .. }
@@ -253,8 +253,41 @@ impl Event {
                 | ThreadEvent::PeerBlocked { .. }
                 | ThreadEvent::PeerUnblocked { .. },
             )
-            | Self::Receipts(ReceiptEvent::ReceiptsAdvanced { .. })
-            | Self::Presence(PresenceEvent::PresenceChanged { .. } | PresenceEvent::GatewayLost {}) => Vec::new(),
+            | Event::Receipts(ReceiptEvent::ReceiptsAdvanced { .. })
+            | Event::Presence(PresenceEvent::PresenceChanged { .. } | PresenceEvent::GatewayLost {}) => Vec::new(),
+        }
+    };
+}
+
+impl Event {
+    pub(crate) fn texts_mut(&mut self) -> Vec<&mut Text> {
+        texts!(self, iter_mut, mut)
+    }
+
+    /// All that somebody wrote or is called, of what a fact says.
+    pub fn texts(&self) -> Vec<&Text> {
+        texts!(self, iter)
+    }
+
+    /// The number of the message that a fact of a thread is about, or follows.
+    pub fn number(&self) -> Option<Number> {
+        let Self::Thread(event) = self else { return None };
+        match event {
+            ThreadEvent::MessageSent { number, .. }
+            | ThreadEvent::MessageEdited { number, .. }
+            | ThreadEvent::MessageDeleted { number, .. }
+            | ThreadEvent::ReactionAdded { number, .. }
+            | ThreadEvent::ReactionRemoved { number, .. }
+            | ThreadEvent::Renamed { number, .. }
+            | ThreadEvent::PictureChanged { number, .. }
+            | ThreadEvent::MemberAdded { number, .. }
+            | ThreadEvent::MemberRemoved { number, .. }
+            | ThreadEvent::MemberLeft { number }
+            | ThreadEvent::RoleChanged { number, .. } => Some(*number),
+            ThreadEvent::DirectOpened { .. }
+            | ThreadEvent::GroupCreated { .. }
+            | ThreadEvent::PeerBlocked { .. }
+            | ThreadEvent::PeerUnblocked { .. } => None,
         }
     }
 }

@@ -14,3 +14,15 @@ CREATE TABLE checkpoint (
     partition integer PRIMARY KEY,
     event_id  uuid
 );
+
+-- The facts that could not be applied: of their aggregate nothing is applied from there on. Of facts that have no order,
+-- as receipts, only that one: they name no aggregate.
+CREATE TABLE quarantine (
+    sequence     bigint NOT NULL,
+    partition    integer NOT NULL,
+    aggregate_id uuid,
+    event_id     uuid NOT NULL,
+    reason       text NOT NULL,
+    PRIMARY KEY (partition, sequence)
+);
+CREATE INDEX quarantine_aggregate ON quarantine (aggregate_id);

@@ -9,41 +9,76 @@ use crate::{
     generation::Generation,
     intake::{Batch, Intake},
     measures::Measures,
-    store::{Store, checkpoint},
+    quarantine::{self, Ease},
+    store::{
+        Store,
+        checkpoint::{self, Checkpoint},
+        quarantine as quarantine_table,
+    },
 };
-use events::Trace;
+use events::{Envelope, Trace};
+use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection};
-use std::pin::pin;
+use std::{panic::AssertUnwindSafe, pin::pin};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 /// Who writes into a generation. After an error nothing is known of the connection: open another.
-pub(crate) struct Desk<'a> {
+pub(crate) struct Desk {
     pub(crate) view: View,
     pub(crate) connection: PgConnection,
     pub(crate) generation: Generation,
-    pub(crate) measures: &'a Measures,
+    pub(crate) measures: Measures,
 }
 
-impl Desk<'_> {
-    /// Commits what the intake has, and fills it meanwhile; tells how many facts that were.
-    pub(crate) async fn apply<P: Store>(&mut self, intake: &mut Intake<P>) -> Result<usize, Error> {
+impl Desk {
+    /// Commits what the intake has, and fills it meanwhile; tells how many facts that were. The one that is known to fail
+    /// is parked instead.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] where a fact of the batch cannot be applied.
+    pub(crate) async fn apply<P: Store>(&mut self, intake: &mut Intake<P>, ease: &mut Ease) -> Result<usize, Error> {
         let batch = intake.take();
-        {
-            let mut commit = pin!(answered(self.commit(&batch)));
-            loop {
-                tokio::select! {
-                    biased;
-                    committed = &mut commit => {
-                        committed?;
-                        break;
-                    }
-                    () = intake.more(), if !intake.is_full() => {}
-                }
+        let alone = batch.last.as_ref().filter(|_| batch.events == 1);
+        if let Some((fact, reason)) = alone.and_then(|fact| Some((fact, ease.take(fact.position)?))) {
+            answered(self.park(fact, &reason)).await?;
+            intake.park(fact.aggregate);
+        } else {
+            let written = match &batch.failure {
+                Some(reason) => Err(reason.clone()),
+                None => self.commit_while_filling(&batch, intake).await?,
+            };
+            if let Err(reason) = written {
+                let last = batch.last.map(|fact| fact.position);
+                return Err(Error::Poisoned { events: batch.events, last, reason });
             }
+            self.generation.checkpoint.advance(&batch.moved);
         }
-        self.generation.checkpoint.advance(&batch.moved);
+        ease.committed();
+        intake.limit(ease.limit);
         Ok(batch.events)
+    }
+
+    /// Tells why the batch can never be committed, if it cannot.
+    async fn commit_while_filling<P: Store>(
+        &mut self,
+        batch: &Batch<P>,
+        next: &mut Intake<P>,
+    ) -> Result<Result<(), String>, Error> {
+        let commit = AssertUnwindSafe(answered(self.commit(batch))).catch_unwind();
+        let mut commit = pin!(commit);
+        let committed = loop {
+            tokio::select! {
+                biased;
+                committed = &mut commit => break committed,
+                () = next.more(), if !next.is_full() => {}
+            }
+        };
+        match committed {
+            Ok(Ok(())) => Ok(Ok(())),
+            Ok(Err(error)) => error.of_data().map(Err).ok_or(error),
+            Err(panic) => Ok(Err(quarantine::panicked(&*panic))),
+        }
     }
 
     async fn commit<P: Store>(&mut self, batch: &Batch<P>) -> Result<(), Error> {
@@ -62,5 +97,22 @@ impl Desk<'_> {
             Ok(())
         };
         transaction.instrument(span).await
+    }
+
+    /// Sets a fact aside, and moves the checkpoint past it.
+    async fn park(&mut self, fact: &Envelope, reason: &str) -> Result<(), Error> {
+        let Self { view, connection, generation, measures } = self;
+        let mut moved = Checkpoint::default();
+        moved.mark(fact.position, fact.id);
+        let mut transaction = connection.begin().await?;
+        checkpoint::fence(&mut transaction, generation).await?;
+        quarantine_table::insert(&mut transaction, fact, reason).await?;
+        checkpoint::advance(&mut transaction, generation, &moved).await?;
+        transaction.commit().await?;
+        tracing::error!(%view, position = %fact.position, aggregate = %fact.aggregate, reason, "a fact is set aside, and all later ones of its aggregate");
+        generation.checkpoint.advance(&moved);
+        generation.parked.park(fact.aggregate);
+        measures.parked(generation.parked.len());
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong between the log and a view.
 
 use crate::View;
-use events::log::LogError;
+use events::{Position, log::LogError};
 use sqlx::migrate::MigrateError;
 
 /// A failure of a runner or a rebuild. All but [`Error::NewerVersion`] are retried by the runner itself.
@@ -19,6 +19,8 @@ pub enum Error {
     Outpaced(View),
     #[error("it was told to stop")]
     Stopped,
+    #[error("of {events} facts, up to {last:?}, one cannot be applied: {reason}")]
+    Poisoned { events: usize, last: Option<Position>, reason: String },
     #[error("another runner moved the checkpoint, or the view was built anew")]
     Overtaken,
     #[error("Postgres does not answer")]
@@ -42,7 +44,7 @@ impl Error {
         self.sql_state().as_deref() == Some("3D000")
     }
 
-    fn sql_state(&self) -> Option<String> {
+    pub(crate) fn sql_state(&self) -> Option<String> {
         let (Self::Sql(error) | Self::Migrate(MigrateError::Execute(error))) = self else { return None };
         error.as_database_error()?.code().map(Into::into)
     }

@@ -6,7 +6,11 @@ use crate::{
     View,
     error::Error,
     place::{Place, Schema},
-    store::checkpoint::{self, Checkpoint},
+    quarantine::Parked,
+    store::{
+        checkpoint::{self, Checkpoint},
+        quarantine,
+    },
     view::TABLES,
 };
 use events::{EventLog, Position};
@@ -20,6 +24,7 @@ use uuid::Uuid;
 pub(crate) struct Generation {
     pub(crate) id: Uuid,
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) parked: Parked,
 }
 
 /// How long after a first look an event that is not there is looked for again: an election takes 4 to 9 seconds.
@@ -138,7 +143,8 @@ async fn judge(
     if version < view.version() {
         return Ok(Verdict::Outdated(version));
     }
-    Ok(Verdict::Sound(Generation { id, checkpoint }))
+    let parked = quarantine::load(connection).await?;
+    Ok(Verdict::Sound(Generation { id, checkpoint, parked }))
 }
 
 /// Where the log does not have the event that was applied last.
@@ -172,7 +178,7 @@ async fn create(connection: &mut PgConnection, schema: Schema, log: &EventLog) -
     let row = sqlx::query(ADD).bind(log.epoch()).bind(view.version()).fetch_one(&mut *connection).await?;
     let checkpoint = Checkpoint::start(view.streams(log.names()).into_iter());
     checkpoint::insert(connection, &checkpoint).await?;
-    Ok(Generation { id: row.try_get("id")?, checkpoint })
+    Ok(Generation { id: row.try_get("id")?, checkpoint, parked: Parked::default() })
 }
 
 /// Makes the indexes of a generation that was made without them; nothing where it has them.

@@ -1,10 +1,20 @@
 //! Facts of all partitions that a runner owns, merged and projected as they
 //! arrive. Partitions take turns; within each, order is the log's.
 
-use crate::{projection::Projection, source::Source, store::checkpoint::Checkpoint};
-use events::{Envelope, Trace};
+use crate::{
+    projection::{Projection, unsound},
+    quarantine::{self, Parked},
+    source::Source,
+    store::checkpoint::Checkpoint,
+};
+use events::{Aggregate, Envelope, Trace};
 use futures_util::future::{FutureExt, select_all};
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::sleep;
 
 /// How long facts that mean nothing to the view wait for others before they move the checkpoint alone.
@@ -17,6 +27,7 @@ const TRACES: usize = 64;
 pub(crate) struct Intake<P> {
     sources: Vec<Source>,
     batch: Batch<P>,
+    parked: Parked,
     max: usize,
 }
 
@@ -27,13 +38,26 @@ pub(crate) struct Batch<P> {
     /// The last event of each partition that the batch has events of.
     pub(crate) moved: Checkpoint,
     pub(crate) events: usize,
+    pub(crate) last: Option<Arc<Envelope>>,
+    /// Why the last of its facts cannot be projected; then the rest says nothing either.
+    pub(crate) failure: Option<String>,
     /// Some of the traces that its events belong to.
     pub(crate) traces: Vec<Trace>,
 }
 
 impl<P: Projection> Intake<P> {
-    pub(crate) fn new(sources: Vec<Source>, max: usize) -> Self {
-        Self { sources, batch: Batch::default(), max }
+    pub(crate) fn new(sources: Vec<Source>, parked: Parked, max: usize) -> Self {
+        Self { sources, batch: Batch::default(), parked, max }
+    }
+
+    /// Takes no more than so many facts into a batch from here on.
+    pub(crate) fn limit(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    /// Lets nothing more of an aggregate through, from the next batch on.
+    pub(crate) fn park(&mut self, aggregate: Aggregate) {
+        self.parked.park(aggregate);
     }
 
     /// Waits until there is something to commit: rows at once, a mere move of the checkpoint after a while.
@@ -61,20 +85,20 @@ impl<P: Projection> Intake<P> {
         let waiting = self.sources.iter_mut().map(|source| Box::pin(source.next_batch(turn)));
         let (events, first, others) = select_all(waiting).await;
         drop(others);
-        self.batch.add(&events);
+        self.batch.add(&events, &self.parked);
         for index in (0..self.sources.len()).filter(|&index| index != first) {
             if self.is_full() {
                 return;
             }
             let turn = self.turn();
             if let Some(events) = self.sources[index].next_batch(turn).now_or_never() {
-                self.batch.add(&events);
+                self.batch.add(&events, &self.parked);
             }
         }
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.batch.events >= self.max || self.batch.writes.is_full()
+        self.batch.events >= self.max || self.batch.failure.is_some() || self.batch.writes.is_full()
     }
 
     pub(crate) fn take(&mut self) -> Batch<P> {
@@ -87,12 +111,27 @@ impl<P: Projection> Intake<P> {
 }
 
 impl<P: Projection> Batch<P> {
-    pub(crate) fn add(&mut self, events: &[Arc<Envelope>]) {
+    pub(crate) fn add(&mut self, events: &[Arc<Envelope>], parked: &Parked) {
         for envelope in events {
-            self.writes.project(envelope);
+            if self.failure.is_some() {
+                return;
+            }
+            if let Some(fact) = parked.let_through(envelope) {
+                self.failure = project(&mut self.writes, &fact).err();
+            }
             self.moved.mark(envelope.position, envelope.id);
             self.traces.extend(envelope.trace.filter(|_| self.traces.len() < TRACES));
+            self.last = Some(Arc::clone(envelope));
+            self.events += 1;
         }
-        self.events += events.len();
     }
+}
+
+/// Projects a fact, or tells why it cannot be; then the writes are worth nothing.
+pub(crate) fn project<P: Projection>(writes: &mut P, fact: &Envelope) -> Result<(), String> {
+    if let Some(reason) = unsound(fact) {
+        return Err(reason);
+    }
+    let writes = AssertUnwindSafe(writes);
+    catch_unwind(move || { writes }.project(fact)).map_err(|panic| quarantine::panicked(&*panic))
 }

@@ -20,6 +20,17 @@ pub(crate) trait Projection: Default {
     }
 }
 
+/// Why no view takes a fact: it says what no table of ours holds. The same for all views, and by the fact alone.
+pub(crate) fn unsound(fact: &Envelope) -> Option<String> {
+    let is_beyond = |number: &Number| i32::try_from(*number).is_err();
+    if let Some(number) = fact.event.number().filter(is_beyond) {
+        return Some(format!("no message has the number {number}"));
+    }
+    let texts = fact.event.texts();
+    let has_nul = texts.iter().filter_map(|text| text.as_str()).any(|text| text.contains('\0'));
+    has_nul.then(|| "a text has a NUL in it".to_owned())
+}
+
 /// A message's number as the tables hold it.
 pub(crate) fn column(number: Number) -> i32 {
     i32::try_from(number).expect("no thread has two thousand million messages")

@@ -11,6 +11,7 @@ use crate::{
     intake::Intake,
     measures::Measures,
     place::{Place, Schema},
+    quarantine::Ease,
     rebuild::Rebuild,
     source::Source,
     store::{
@@ -114,14 +115,20 @@ impl Runner {
     async fn drive<P: Store>(&self, stop: &CancellationToken) -> Result<(), Error> {
         let mut pause = FIRST_PAUSE;
         let mut broken = None;
+        let mut ease = Ease::new(self.batch);
         loop {
-            let mut result = self.session::<P>(stop, &mut broken, &mut pause).await;
+            let mut result = self.session::<P>(stop, &mut broken, &mut pause, &mut ease).await;
             if let Err(Error::Outdated { found, .. }) = result {
                 result = self.rebuild(found, stop).await;
             }
             let error = match result {
                 Ok(()) if stop.is_cancelled() => return Ok(()),
                 Ok(()) => continue,
+                Err(Error::Poisoned { events, last, reason }) => {
+                    tracing::warn!(view = %self.schema, events, reason, "a batch cannot be applied: a smaller one is tried");
+                    ease.failed(events, last, &reason);
+                    continue;
+                }
                 Err(error @ (Error::NewerVersion { .. } | Error::Gone)) => return Err(error),
                 Err(error) => error,
             };
@@ -160,11 +167,12 @@ impl Runner {
         stop: &CancellationToken,
         broken: &mut Option<Uuid>,
         pause: &mut Duration,
+        ease: &mut Ease,
     ) -> Result<(), Error> {
         let opening = async {
             let mut connection = self.database.connect(self.schema).await?;
             let generation = self.open(&mut connection, *broken).await?;
-            Ok::<_, Error>(Desk { view: self.schema.view, connection, generation, measures: &self.measures })
+            Ok::<_, Error>(Desk { view: self.schema.view, connection, generation, measures: self.measures.clone() })
         };
         let mut desk = tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -172,7 +180,7 @@ impl Runner {
         };
         *broken = None;
         loop {
-            match self.follow::<P>(&mut desk, stop, pause).await {
+            match self.follow::<P>(&mut desk, stop, pause, ease).await {
                 Ok(()) => break,
                 Err(Error::Overtaken) => tracing::info!(view = %self.schema, "another runner is at work"),
                 Err(error) => {
@@ -193,6 +201,7 @@ impl Runner {
 
     async fn open(&self, connection: &mut PgConnection, broken: Option<Uuid>) -> Result<Generation, Error> {
         let generation = answered(generation::open(connection, self.schema, &self.log, broken)).await?;
+        self.measures.parked(generation.parked.len());
         self.tell(&generation.checkpoint).await;
         Ok(generation)
     }
@@ -200,12 +209,13 @@ impl Runner {
     /// Commits batch after batch.
     async fn follow<P: Store>(
         &self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk,
         stop: &CancellationToken,
         pause: &mut Duration,
+        ease: &mut Ease,
     ) -> Result<(), Error> {
         let sources = Source::all(&desk.generation.checkpoint, &self.log);
-        let mut intake = Intake::<P>::new(sources, self.batch);
+        let mut intake = Intake::<P>::new(sources, desk.generation.parked.clone(), ease.limit);
         loop {
             tokio::select! {
                 biased;
@@ -218,7 +228,7 @@ impl Runner {
                     continue;
                 }
             }
-            desk.apply(&mut intake).await?;
+            desk.apply(&mut intake, ease).await?;
             *pause = FIRST_PAUSE;
             self.tell(&desk.generation.checkpoint).await;
             if self.schema.place == Place::Previous {
@@ -228,7 +238,7 @@ impl Runner {
     }
 
     /// Waits until the runner that overtook this one is no longer at work: it leaves facts lying.
-    async fn stand_by(&self, desk: &mut Desk<'_>) -> Result<(), Error> {
+    async fn stand_by(&self, desk: &mut Desk) -> Result<(), Error> {
         let mut seen = desk.generation.checkpoint.clone();
         loop {
             sleep(STANDBY).await;

@@ -3,6 +3,7 @@ use crate::{
     inbox::{Amended, Inbox, Last, Watermark},
     membership::Joined,
     projection::Projection,
+    quarantine::Parked,
     store::checkpoint::Mark,
     timeline::{Kind, Timeline},
 };
@@ -352,7 +353,10 @@ proptest! {
 #[test]
 fn a_batch_moves_the_checkpoint_to_its_last_event_whatever_it_means() {
     let mut batch = crate::intake::Batch::<Timeline>::default();
-    batch.add(&[Arc::new(signed_up(1, ANNA, Text::new("anna"))), Arc::new(received(2, ANNA, [ANNA, BEN], 1, 1))]);
+    batch.add(
+        &[Arc::new(signed_up(1, ANNA, Text::new("anna"))), Arc::new(received(2, ANNA, [ANNA, BEN], 1, 1))],
+        &Parked::default(),
+    );
     assert!(batch.writes.is_empty());
     let event_id = Some(EventId::from_uuid(Uuid::from_u128(2)));
     let moved: Vec<_> = batch.moved.iter().collect();

@@ -4,6 +4,7 @@
 //! in this process.
 
 mod chat;
+mod fill;
 mod floors;
 mod group;
 mod histogram;
@@ -12,6 +13,7 @@ mod options;
 mod people;
 mod progress;
 mod reads;
+mod rebuild;
 mod report;
 mod resume;
 mod scan;
@@ -70,6 +72,7 @@ async fn measure(options: &Options, target: &Target) -> anyhow::Result<Finding> 
         Work::Idle => idle::measure(options, target, &progress).await,
         Work::Resume => resume::measure(options, target, &progress).await,
         Work::Reads => reads::measure(options, target, &progress).await,
+        Work::Rebuild => rebuild::measure(options, target, &progress).await,
     };
     progress.finish();
     finding

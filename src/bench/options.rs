@@ -19,6 +19,8 @@ pub enum Work {
     Resume,
     /// Pages of history and of the inbox over REST.
     Reads,
+    /// The views made anew from a log that is filled first.
+    Rebuild,
 }
 
 /// Loads herald, measures, and checks that nothing is lost or wrong.
@@ -68,6 +70,9 @@ pub struct Options {
     /// resume: how many messages each socket has missed.
     #[arg(long, default_value_t = 100, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(2..=5_000))]
     pub missed: u32,
+    /// rebuild: how many messages the log is filled with.
+    #[arg(long, default_value_t = 500_000, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    pub events: u64,
     /// idle, reads: hellos or requests under way at once.
     #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub at_once: u32,

@@ -34,6 +34,7 @@ pub(super) struct Target {
     pub(super) pids: Pids,
     /// As an observer.
     pub(super) log: Option<EventLog>,
+    pub(super) nats_url: Option<String>,
     pub(super) database_url: Option<String>,
     /// Where the servers keep their files, if they are ours.
     pub(super) data: Option<PathBuf>,
@@ -86,6 +87,7 @@ impl Target {
             durability,
             pids: Pids { herald: options.herald_pid, nats: options.nats_pid, postgres: options.postgres_pid },
             log,
+            nats_url: options.nats_url.clone(),
             database_url: options.database_url.clone(),
             data: None,
         };
@@ -119,6 +121,7 @@ impl Target {
                 postgres: Some(servers.pids.postgres),
             },
             log: Some(EventLog::attend(&servers.nats_url).await?),
+            nats_url: Some(servers.nats_url.clone()),
             database_url: Some(servers.database_url.clone()),
             data: Some(data),
         };
@@ -265,7 +268,6 @@ impl Started {
     }
 }
 
-/// The log as one more client sees it.
 /// Where a URL leads to: no further than this machine unless it is said so.
 async fn address(url: &str, anywhere: bool) -> anyhow::Result<SocketAddr> {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);

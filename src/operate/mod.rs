@@ -1,6 +1,7 @@
 //! What operators do with a deployment that runs: each command is a process of
 //! its own beside the nodes, and speaks to the same log and the same views.
 
+pub(crate) mod quarantine;
 pub(crate) mod rebuild;
 
 use crate::embedded::Addresses;
@@ -50,4 +51,12 @@ impl Deployment {
         let log = EventLog::attend(&nats_url).await.context("the log was not opened")?;
         Ok(Attended { log, database_url })
     }
+}
+
+/// How much is shown of what others have written.
+const SHOWN: usize = 200;
+
+/// A text as one line that no terminal takes for anything else.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }

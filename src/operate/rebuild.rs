@@ -1,7 +1,7 @@
 //! `herald rebuild`: makes views anew from the log beside those that serve, and
 //! swaps them in.
 
-use super::{Attended, DIFFERENT, Deployment, INTERRUPTED};
+use super::{Attended, DIFFERENT, Deployment, INTERRUPTED, printable};
 use clap::Args;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use projection::{BATCH, Compared, Error, Goal, KEEP, Only, Progress, Rebuild, Rebuilt, Step, View};
@@ -17,8 +17,6 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 const FRAME: Duration = Duration::from_millis(100);
-/// How much of a row is shown that differs.
-const SHOWN: usize = 200;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -177,7 +175,7 @@ fn as_text(rebuilt: &[Rebuilt], goal: Goal) -> String {
     for view in rebuilt {
         let rate = per_second(view);
         let did = match goal {
-            Goal::Swap | Goal::Compare => {
+            Goal::Swap | Goal::Renew | Goal::Compare => {
                 format!(
                     "{} events in {:.1} s ({rate} events/s), {:.1} s in all",
                     view.events,
@@ -204,15 +202,10 @@ fn as_text(rebuilt: &[Rebuilt], goal: Goal) -> String {
 fn of_table(Compared { table, living, built, equal, differing }: &Compared) -> String {
     let verdict = if *equal { "equal".to_owned() } else { format!("DIFFERENT: {living} rows served") };
     let rows = differing.iter().map(|row| match row {
-        Only::Living(row) => format!("\n    only served: {}", shown(row)),
-        Only::Built(row) => format!("\n    only built:  {}", shown(row)),
+        Only::Living(row) => format!("\n    only served: {}", printable(row)),
+        Only::Built(row) => format!("\n    only built:  {}", printable(row)),
     });
     format!("  {table:<12} {built:>10} rows, {verdict}{}", rows.collect::<String>())
-}
-
-/// A row as one line that no terminal takes for anything else.
-fn shown(row: &str) -> String {
-    row.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }
 
 fn as_json(rebuilt: &[Rebuilt]) -> Value {

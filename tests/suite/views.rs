@@ -5,6 +5,7 @@ mod answers;
 mod groups;
 mod life;
 mod people;
+mod quarantine;
 mod rebuild;
 
 use crate::harness::Deployment;

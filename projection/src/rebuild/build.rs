@@ -10,6 +10,7 @@ use crate::{
     generation::{self, Generation},
     measures::Measures,
     place::{Place, Schema},
+    quarantine::Ease,
     source::Source,
     store::Store,
     view::with_projection,
@@ -63,19 +64,24 @@ impl Build {
         self.schema.view
     }
 
-    /// Takes the lock, and finds what an earlier run has left.
-    pub(super) async fn open(&self) -> Result<Desk<'_>, Error> {
+    /// Takes the lock, for as long as the connection lives that comes second, and finds what an earlier run has left.
+    pub(super) async fn open(&self, goal: Goal) -> Result<(Desk, PgConnection), Error> {
         let mut connection = self.database.connect(self.schema).await?;
         if !lock(&mut connection, self.view()).await? {
             return Err(Error::Busy(self.view()));
         }
+        let serving = generation::version(&mut connection, Schema::living(self.view())).await?;
+        if goal == Goal::Renew && serving == Some(self.view().version()) {
+            return Err(Error::Overtaken);
+        }
         let generation = answered(generation::open(&mut connection, self.schema, &self.log, None)).await?;
-        self.desk(connection, generation).await
+        Ok((self.desk(generation).await?, connection))
     }
 
-    async fn desk(&self, mut connection: PgConnection, generation: Generation) -> Result<Desk<'_>, Error> {
+    async fn desk(&self, generation: Generation) -> Result<Desk, Error> {
+        let mut connection = self.database.connect(self.schema).await?;
         sqlx::query(FAST).execute(&mut connection).await?;
-        Ok(Desk { view: self.view(), connection, generation, measures: &self.measures })
+        Ok(Desk { view: self.view(), connection, generation, measures: self.measures.clone() })
     }
 
     /// Fills it up to the end that the log has now: several writers, each with partitions of its own. Tells how many facts
@@ -90,12 +96,12 @@ impl Build {
         let share = partitions.len().div_ceil(WRITERS);
         let mut sources = sources.into_iter();
         let writers = partitions.chunks(share).map(|partitions| {
-            let generation = Generation { id: generation.id, checkpoint: generation.checkpoint.of(partitions) };
+            let checkpoint = generation.checkpoint.of(partitions);
+            let generation = Generation { checkpoint, ..generation.clone() };
             let sources = sources.by_ref().take(partitions.len()).collect();
             let end: Vector = end.iter().filter(|end| partitions.contains(&end.partition)).collect();
             async move {
-                let connection = self.database.connect(self.schema).await?;
-                let mut desk = self.desk(connection, generation).await?;
+                let mut desk = self.desk(generation).await?;
                 self.apply(&mut desk, sources, &end, None).await
             }
         });
@@ -108,7 +114,7 @@ impl Build {
     /// All that comes after the bulk. Tells what differs from the living view, and how long that one stood still.
     pub(super) async fn finish(
         &self,
-        mut desk: Desk<'_>,
+        mut desk: Desk,
         goal: Goal,
         keep: Duration,
     ) -> Result<(Option<Vec<Compared>>, Option<Duration>), Error> {
@@ -137,7 +143,7 @@ impl Build {
     /// may be at work on it too.
     pub(super) async fn catch_up(
         &self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk,
         until: &Vector,
         deadline: Option<Instant>,
     ) -> Result<bool, Error> {
@@ -152,24 +158,36 @@ impl Build {
         }
     }
 
+    /// Applies what the sources have, and finds the facts that cannot be applied.
     async fn apply(
         &self,
-        desk: &mut Desk<'_>,
-        sources: Vec<Source>,
+        desk: &mut Desk,
+        mut sources: Vec<Source>,
         until: &Vector,
         deadline: Option<Instant>,
     ) -> Result<bool, Error> {
-        with_projection!(self.view(), P => self.apply_as::<P>(desk, sources, until, deadline).await)
+        let mut ease = Ease::new(self.batch);
+        loop {
+            let applied = with_projection!(self.view(), P => {
+                let intake = Intake::<P>::new(sources, desk.generation.parked.clone(), ease.limit);
+                self.take_in(desk, intake, until, deadline, &mut ease).await
+            });
+            let Err(Error::Poisoned { events, last, reason }) = applied else { return applied };
+            tracing::warn!(view = %self.schema, events, reason, "a batch cannot be applied: a smaller one is tried");
+            ease.failed(events, last, &reason);
+            *desk = self.desk(desk.generation.clone()).await?;
+            sources = Source::up_to(&desk.generation.checkpoint, &self.log, until);
+        }
     }
 
-    async fn apply_as<P: Store>(
+    async fn take_in<P: Store>(
         &self,
-        desk: &mut Desk<'_>,
-        sources: Vec<Source>,
+        desk: &mut Desk,
+        mut intake: Intake<P>,
         until: &Vector,
         deadline: Option<Instant>,
+        ease: &mut Ease,
     ) -> Result<bool, Error> {
-        let mut intake = Intake::<P>::new(sources, self.batch);
         while !desk.generation.checkpoint.vector().covers(until) {
             if deadline.is_some_and(|deadline| deadline < Instant::now()) {
                 return Ok(false);
@@ -179,7 +197,7 @@ impl Build {
                 () = self.stop.cancelled() => return Err(Error::Stopped),
                 () = intake.some() => {}
             }
-            let applied = desk.apply(&mut intake).await?;
+            let applied = desk.apply(&mut intake, ease).await?;
             self.status.send_modify(|status| status.applied += applied as u64);
         }
         Ok(true)

@@ -57,7 +57,7 @@ pub(super) async fn tables(connection: &mut PgConnection, schema: Schema) -> Res
 }
 
 /// Compares them, and leaves the built one as far as the living one was. `None`: they cannot be compared.
-pub(super) async fn compare(build: &Build, desk: &mut Desk<'_>) -> Result<Option<Vec<Compared>>, Error> {
+pub(super) async fn compare(build: &Build, desk: &mut Desk) -> Result<Option<Vec<Compared>>, Error> {
     let (schema, living) = (build.schema(), Schema::living(build.view()));
     let bounded = desk.generation.checkpoint.partitions().any(|partition| partition == Partition::PRESENCE);
     let mut beside = build.database().connect(living).await?;

@@ -43,6 +43,8 @@ pub struct Rebuild {
 pub enum Goal {
     /// The view as built anew serves.
     Swap,
+    /// The same, where the one that serves is of an older version.
+    Renew,
     /// It is compared with the one that serves, and dropped.
     Compare,
     /// The one that served before serves again.
@@ -99,7 +101,7 @@ pub type Progress = watch::Receiver<Status>;
 impl Rebuild {
     /// All that the rebuild of one view at start is: as fast as it goes.
     pub(crate) fn at_start(view: View) -> Self {
-        Self { views: vec![view], goal: Goal::Swap, pace: None, keep: KEEP, batch: BATCH }
+        Self { views: vec![view], goal: Goal::Renew, pace: None, keep: KEEP, batch: BATCH }
     }
 
     /// Prepares it. Told to stop, it ends between two batches, with [`Error::Stopped`].
@@ -145,9 +147,11 @@ impl Prepared {
     async fn together(&self, builds: &[&Build], pace: &Pace) -> Result<Vec<Rebuilt>, Error> {
         let Rebuild { goal, keep, .. } = self.rebuild;
         let began = Instant::now();
-        let mut opened = Vec::new();
+        let (mut opened, mut locks) = (Vec::new(), Vec::new());
         for build in builds {
-            opened.push(build.open().await?);
+            let (desk, lock) = build.open(goal).await?;
+            opened.push(desk);
+            locks.push(lock);
         }
         let filled = if goal == Goal::RollBack {
             // What is kept abreast has no bulk to be filled with.

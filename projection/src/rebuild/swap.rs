@@ -21,7 +21,7 @@ const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Tells for how long the living view stood still.
-pub(super) async fn swap(build: &Build, desk: &mut Desk<'_>, keep: Duration) -> Result<Duration, Error> {
+pub(super) async fn swap(build: &Build, desk: &mut Desk, keep: Duration) -> Result<Duration, Error> {
     let view = build.view();
     let [living, previous] = [Place::Living, Place::Previous].map(|place| Schema { view, place });
     let mut connection = build.database().connect(living).await?;
@@ -45,7 +45,7 @@ pub(super) async fn swap(build: &Build, desk: &mut Desk<'_>, keep: Duration) -> 
 
 async fn try_swap(
     build: &Build,
-    desk: &mut Desk<'_>,
+    desk: &mut Desk,
     connection: &mut PgConnection,
     keep: Duration,
 ) -> Result<Option<Duration>, Error> {

@@ -53,6 +53,11 @@ impl Checkpoint {
         self.0.insert(position.partition, Mark { sequence: position.sequence, event_id: Some(event_id) });
     }
 
+    /// As if it had applied all up to that sequence.
+    pub(crate) fn set(&mut self, partition: Partition, sequence: u64) {
+        self.0.insert(partition, Mark { sequence, event_id: None });
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -97,7 +102,7 @@ pub(crate) async fn insert(connection: &mut PgConnection, checkpoint: &Checkpoin
 
 /// Holds the checkpoint until the transaction ends, if it is still this generation and where we think it is.
 pub(crate) async fn fence(connection: &mut PgConnection, generation: &Generation) -> Result<(), Error> {
-    let Generation { id, checkpoint: expected } = generation;
+    let Generation { id, checkpoint: expected, parked: _ } = generation;
     let partitions = array(expected.partitions(), |partition| i32::from(partition.0));
     let rows = sqlx::query(FENCE).bind(partitions).fetch_all(connection).await?;
     let found = rows.iter().map(decode).collect::<Result<_, _>>().map(Checkpoint)?;
@@ -111,7 +116,7 @@ pub(crate) async fn advance(
     generation: &Generation,
     moved: &Checkpoint,
 ) -> Result<(), Error> {
-    let Generation { id, checkpoint: expected } = generation;
+    let Generation { id, checkpoint: expected, parked: _ } = generation;
     let done = sqlx::query(ADVANCE)
         .bind(array(moved.partitions(), |partition| i32::from(partition.0)))
         .bind(array(moved.partitions(), |partition| sequence_column(expected.sequence(partition))))

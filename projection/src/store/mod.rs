@@ -9,6 +9,7 @@ mod inbox;
 mod membership;
 mod pictures;
 mod presence;
+pub(crate) mod quarantine;
 mod search;
 mod timeline;
 

@@ -84,6 +84,7 @@ impl Floors {
                 let missed = FRAME * usize::try_from(options.missed)?;
                 floors.connection = Some(connection::measure(HELLO + missed, LASTING).await?);
             }
+            Work::Rebuild => floors.of_projection(options, target).await?,
             // Theirs are measured in turns with them.
             Work::Reads => {}
         }
@@ -101,6 +102,10 @@ impl Floors {
                 *floor = Some(Floor::of(appended.records, appended.took, before, after));
             }
         }
+        self.of_projection(options, target).await
+    }
+
+    async fn of_projection(&mut self, options: &Options, target: &Target) -> anyhow::Result<()> {
         if let Some(url) = &target.database_url {
             let before = Usage::read(target.pids).postgres;
             let (began, rows) = (Instant::now(), copy::measure(url, options, LASTING).await?);

@@ -15,7 +15,7 @@ fn prepare(deployment: &Deployment, views: &[View], goal: Goal, batch: usize) ->
     rebuild.prepare(deployment.log.clone(), &deployment.database_url, &CancellationToken::new()).unwrap()
 }
 
-async fn rebuild(deployment: &Deployment, views: &[View], goal: Goal) -> Vec<Rebuilt> {
+pub async fn rebuild(deployment: &Deployment, views: &[View], goal: Goal) -> Vec<Rebuilt> {
     timeout(PATIENCE, prepare(deployment, views, goal, BATCH).run()).await.expect("a rebuild ends").unwrap()
 }
 

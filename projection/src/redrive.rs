@@ -1,0 +1,151 @@
+//! What was set aside, and a second try at it: by a build that can apply it, all
+//! facts of the aggregate since then are applied in one transaction, in order.
+
+use crate::{
+    Error, View,
+    database::Database,
+    generation,
+    intake::project,
+    place::Schema,
+    projection::sequence_column,
+    quarantine,
+    source::Source,
+    store::{
+        Store,
+        checkpoint::{self, Checkpoint},
+    },
+    view::with_projection,
+};
+use events::{Envelope, Event, EventLog, Partition, Position, Vector, event::ReceiptEvent};
+use sqlx::{Connection, PgConnection, Row};
+use std::sync::Arc;
+use uuid::Uuid;
+
+const PORTION: usize = 1_000;
+
+/// A fact that a view could not apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    pub view: View,
+    pub position: Position,
+    /// The thread, person or gateway of which nothing is applied since; `None`: of facts without an order only this one.
+    pub aggregate_id: Option<Uuid>,
+    pub reason: String,
+}
+
+/// What was set aside, in the views that serve.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn quarantined(database_url: &str) -> Result<Vec<Quarantined>, Error> {
+    let database = Database::new(database_url)?;
+    let mut all = Vec::new();
+    for view in View::ALL {
+        let schema = Schema::living(view);
+        let mut connection = database.connect(schema).await?;
+        if generation::version(&mut connection, schema).await?.is_none() {
+            continue;
+        }
+        let list = "SELECT partition, sequence, aggregate_id, reason FROM quarantine ORDER BY partition, sequence";
+        for row in sqlx::query(list).fetch_all(&mut connection).await? {
+            let partition =
+                u16::try_from(row.try_get::<i32, _>(0)?).map_err(|error| sqlx::Error::Decode(error.into()))?;
+            let sequence = row.try_get::<i64, _>(1)?.unsigned_abs();
+            let position = Position { partition: Partition(partition), sequence };
+            all.push(Quarantined { view, position, aggregate_id: row.try_get(2)?, reason: row.try_get(3)? });
+        }
+    }
+    Ok(all)
+}
+
+/// Tries again to apply what was set aside; tells how many facts that were.
+///
+/// # Errors
+/// [`Error::Poisoned`] where it still cannot be applied: then nothing has changed.
+pub async fn redrive(log: &EventLog, database_url: &str, one: &Quarantined) -> Result<u64, Error> {
+    let mut connection = Database::new(database_url)?.connect(Schema::living(one.view)).await?;
+    with_projection!(one.view, P => redrive_as::<P>(log, &mut connection, one).await)
+}
+
+async fn redrive_as<P: Store>(log: &EventLog, connection: &mut PgConnection, one: &Quarantined) -> Result<u64, Error> {
+    let partition = one.position.partition;
+    let schema = Schema::living(one.view);
+    let mut transaction = connection.begin().await?;
+    let mut applied = 0;
+    let mut from = one.position.sequence - 1;
+    // First what the view has passed by now, then, while it is held, what came meanwhile.
+    let passed = checkpoint::load(&mut transaction).await?;
+    let mut until = match one.aggregate_id {
+        Some(_) => passed.vector().get(partition),
+        None => one.position.sequence,
+    };
+    for held in [false, true] {
+        if held {
+            let now = checkpoint::hold(&mut transaction, schema).await?;
+            if one.aggregate_id.is_some() {
+                until = now.vector().get(partition);
+            }
+        }
+        applied += apply::<P>(log, &mut transaction, one, from, until).await?;
+        from = until;
+    }
+    let (sequence, partition) = (sequence_column(one.position.sequence), i32::from(partition.0));
+    let release = sqlx::query("DELETE FROM quarantine WHERE partition = $1 AND sequence = $2");
+    if release.bind(partition).bind(sequence).execute(&mut *transaction).await?.rows_affected() == 0 {
+        return Err(Error::Gone);
+    }
+    // Whoever writes finds out, and looks anew at what is set aside.
+    sqlx::query("UPDATE generation SET id = gen_random_uuid()").execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(applied)
+}
+
+/// Applies the aggregate's facts between two sequences.
+async fn apply<P: Store>(
+    log: &EventLog,
+    connection: &mut PgConnection,
+    one: &Quarantined,
+    mut from: u64,
+    until: u64,
+) -> Result<u64, Error> {
+    let partition = one.position.partition;
+    let mut applied = 0;
+    let mut checkpoint = Checkpoint::default();
+    checkpoint.set(partition, from);
+    let end: Vector = [Position { partition, sequence: until }].into_iter().collect();
+    let mut source = Source::up_to(&checkpoint, log, &end).remove(0);
+    while from < until {
+        let facts = source.next_batch(PORTION).await;
+        from = facts.last().map_or(until, |fact| fact.position.sequence);
+        let mut writes = P::default();
+        let mut some = 0;
+        for fact in facts.iter().filter_map(|fact| of(one, fact)) {
+            project(&mut writes, &fact).map_err(|reason| still(one, reason))?;
+            some += 1;
+        }
+        if some > 0 {
+            let written = writes.write(connection).await.map_err(Error::from);
+            written.map_err(|error| error.of_data().map_or(error, |reason| still(one, reason)))?;
+            applied += some;
+        }
+    }
+    Ok(applied)
+}
+
+fn still(one: &Quarantined, reason: String) -> Error {
+    Error::Poisoned { events: 1, last: Some(one.position), reason }
+}
+
+/// As much of a fact as is about what was set aside.
+fn of(one: &Quarantined, fact: &Arc<Envelope>) -> Option<Envelope> {
+    let Some(aggregate_id) = one.aggregate_id else {
+        return (fact.position == one.position).then(|| Envelope::clone(fact));
+    };
+    if let Event::Receipts(ReceiptEvent::ReceiptsAdvanced { receipts }) = &fact.event {
+        let mut receipts = receipts.clone();
+        receipts.retain(|receipt| receipt.thread_id.uuid() == aggregate_id);
+        let event = ReceiptEvent::ReceiptsAdvanced { receipts }.into();
+        return Some(Envelope { event, ..Envelope::clone(fact) });
+    }
+    (quarantine::id(fact.aggregate) == Some(aggregate_id)).then(|| Envelope::clone(fact))
+}
