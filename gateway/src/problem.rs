@@ -81,6 +81,7 @@ pub enum Kind {
     Internal,
     OutcomeUnknown,
     ViewBehind,
+    SetAside,
     Busy,
     Unavailable,
 }
@@ -126,6 +127,7 @@ impl Kind {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "urn:herald:internal", "Internal error"),
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:outcome-unknown", "Outcome unknown"),
             Self::ViewBehind => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:view-behind", "View behind"),
+            Self::SetAside => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:set-aside", "Set aside"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:busy", "Busy"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:unavailable", "Unavailable"),
         }

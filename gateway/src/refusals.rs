@@ -112,6 +112,7 @@ impl From<query::Error> for Problem {
                 Self::unavailable("this takes too long: ask for less, or more precisely").caused_by(&error)
             }
             query::Error::Behind(behind) => Self::view_behind(behind),
+            query::Error::SetAside => Self::new(Kind::SetAside, "this thread cannot be shown until it is repaired"),
             query::Error::Cursor(_) => Self::invalid_cursor(),
             query::Error::Inconsistent(_) => Self::internal(&error),
         }

@@ -57,6 +57,7 @@ fn each_refusal_has_its_status_and_type() {
         (PersonError::TooMany.into(), 422, "validation"),
         (ThreadError::Conflict.into(), 503, "busy"),
         (query::Error::Unavailable("away".into()).into(), 503, "unavailable"),
+        (query::Error::SetAside.into(), 503, "set-aside"),
         (query::Error::TooDear("3 s".into()).into(), 503, "unavailable"),
         (query::Error::Inconsistent("odd".into()).into(), 500, "internal"),
     ] {

@@ -13,7 +13,7 @@ use crate::{
     store::{
         Store,
         checkpoint::{self, Checkpoint},
-        quarantine as quarantine_table,
+        quarantine as set_aside,
     },
 };
 use events::{Envelope, Trace};
@@ -41,7 +41,7 @@ impl Desk {
         let batch = intake.take();
         let alone = batch.last.as_ref().filter(|_| batch.events == 1);
         if let Some((fact, reason)) = alone.and_then(|fact| Some((fact, ease.take(fact.position)?))) {
-            answered(self.park(fact, &reason)).await?;
+            answered(self.park::<P>(fact, &reason)).await?;
             intake.park(fact.aggregate);
         } else {
             let written = match &batch.failure {
@@ -100,13 +100,13 @@ impl Desk {
     }
 
     /// Sets a fact aside, and moves the checkpoint past it.
-    async fn park(&mut self, fact: &Envelope, reason: &str) -> Result<(), Error> {
+    async fn park<P: Store>(&mut self, fact: &Envelope, reason: &str) -> Result<(), Error> {
         let Self { view, connection, generation, measures } = self;
         let mut moved = Checkpoint::default();
         moved.mark(fact.position, fact.id);
         let mut transaction = connection.begin().await?;
         checkpoint::fence(&mut transaction, generation).await?;
-        quarantine_table::insert(&mut transaction, fact, reason).await?;
+        set_aside::insert::<P>(&mut transaction, fact, reason).await?;
         checkpoint::advance(&mut transaction, generation, &moved).await?;
         transaction.commit().await?;
         tracing::error!(%view, position = %fact.position, aggregate = %fact.aggregate, reason, "a fact is set aside, and all later ones of its aggregate");

@@ -7,12 +7,12 @@ use crate::{
     generation,
     intake::project,
     place::Schema,
-    projection::sequence_column,
     quarantine,
     source::Source,
     store::{
         Store,
         checkpoint::{self, Checkpoint},
+        quarantine as set_aside,
     },
     view::with_projection,
 };
@@ -71,6 +71,9 @@ async fn redrive_as<P: Store>(log: &EventLog, connection: &mut PgConnection, one
     let partition = one.position.partition;
     let schema = Schema::living(one.view);
     let mut transaction = connection.begin().await?;
+    if !set_aside::remove::<P>(&mut transaction, one.position, one.aggregate_id).await? {
+        return Err(Error::Gone);
+    }
     let mut applied = 0;
     let mut from = one.position.sequence - 1;
     // First what the view has passed by now, then, while it is held, what came meanwhile.
@@ -88,11 +91,6 @@ async fn redrive_as<P: Store>(log: &EventLog, connection: &mut PgConnection, one
         }
         applied += apply::<P>(log, &mut transaction, one, from, until).await?;
         from = until;
-    }
-    let (sequence, partition) = (sequence_column(one.position.sequence), i32::from(partition.0));
-    let release = sqlx::query("DELETE FROM quarantine WHERE partition = $1 AND sequence = $2");
-    if release.bind(partition).bind(sequence).execute(&mut *transaction).await?.rows_affected() == 0 {
-        return Err(Error::Gone);
     }
     // Whoever writes finds out, and looks anew at what is set aside.
     sqlx::query("UPDATE generation SET id = gen_random_uuid()").execute(&mut *transaction).await?;

@@ -1,5 +1,5 @@
-//! Why there is no answer. The edge turns `Unavailable`, `TooDear` and `Behind`
-//! into 503, `Inconsistent` into 500, `Cursor` into 400.
+//! Why there is no answer. The edge turns `Unavailable`, `TooDear`, `Behind` and
+//! `SetAside` into 503, `Inconsistent` into 500, `Cursor` into 400.
 
 use crate::{Behind, InvalidCursor};
 
@@ -16,6 +16,9 @@ pub enum Error {
     /// The view has not come as far as was asked for.
     #[error(transparent)]
     Behind(#[from] Behind),
+    /// A fact of the thread could not be applied: until it is, nobody sees the thread in this view.
+    #[error("the thread is set aside")]
+    SetAside,
     /// A cursor of another list.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),

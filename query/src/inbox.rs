@@ -182,7 +182,9 @@ impl Views {
     /// One thread; `None` where it does not exist for the reader.
     pub async fn thread(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Thread>>, Error> {
         let rows = self.rows(Question::Thread, sqlx::query(THREAD).bind(reader.uuid()).bind(thread_id.uuid())).await?;
-        Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, thread, "thread_id")?.pop() })
+        let value = decode_all(&rows, thread, "thread_id")?.pop();
+        let found = Answer { as_of: answer::vector(View::Inbox, &rows)?, value };
+        self.unless_set_aside(reader, thread_id, View::Inbox, found).await
     }
 
     /// All threads that a person is or was in.
@@ -207,6 +209,7 @@ impl Views {
         let query = sqlx::query(MEMBERS).bind(thread_id.uuid()).bind(reader.uuid()).bind(after);
         let rows = self.rows(Question::Members, query.bind(i64::from(limit) + 1)).await?;
         let members = of_thread(&rows, member)?;
+        let members = self.unless_set_aside(reader, thread_id, View::Inbox, members).await?;
         Ok(members.map(|members| {
             members.map(|members| Paged::new(members, limit, |last| Cursor::Member { user_id: last.user_id }))
         }))
@@ -216,7 +219,7 @@ impl Views {
     pub async fn receipts(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Vec<Receipt>>>, Error> {
         let rows =
             self.rows(Question::Receipts, sqlx::query(RECEIPTS).bind(thread_id.uuid()).bind(reader.uuid())).await?;
-        of_thread(&rows, receipt)
+        self.unless_set_aside(reader, thread_id, View::Inbox, of_thread(&rows, receipt)?).await
     }
 }
 

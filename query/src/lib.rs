@@ -3,6 +3,7 @@
 //! rebuilt view is swapped in by renaming schemas.
 
 mod answer;
+mod aside;
 mod cursor;
 pub mod directory;
 mod error;
@@ -23,6 +24,7 @@ mod views;
 mod tests;
 
 pub use answer::Answer;
+pub use aside::SetAside;
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use freshness::{Behind, Freshness};

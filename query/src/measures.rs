@@ -28,6 +28,7 @@ pub(crate) enum Question {
     Presence,
     Receipts,
     Search,
+    SetAside,
     Thread,
     Threads,
     UserByUsername,
@@ -41,7 +42,7 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
@@ -61,6 +62,7 @@ impl Question {
         Self::Presence,
         Self::Receipts,
         Self::Search,
+        Self::SetAside,
         Self::Thread,
         Self::Threads,
         Self::UserByUsername,
@@ -88,6 +90,7 @@ impl Question {
             Self::Presence => "presence",
             Self::Receipts => "receipts",
             Self::Search => "search",
+            Self::SetAside => "set_aside",
             Self::Thread => "thread",
             Self::Threads => "threads",
             Self::UserByUsername => "user_by_username",

@@ -191,7 +191,8 @@ const ONE: &str = concat!(
 const BY_KEY: &str = concat!(
     as_of!("timeline"),
     "SELECT vector, version, m.number, m.sequence, m.reply_to, m.sent_at, \
-            CASE WHEN d.edited_at IS NULL THEN m.body END AS body, ",
+            CASE WHEN d.edited_at IS NULL THEN m.body END AS body, \
+            EXISTS (SELECT FROM timeline.quarantine WHERE aggregate_id = $1) AS is_aside, ",
     files_of!("m.thread_id", "m.number"),
     "FROM as_of LEFT JOIN timeline.messages m ON m.key = $3 AND m.thread_id = $1 AND m.sender_id = $2 \
      LEFT JOIN timeline.details d ON d.thread_id = m.thread_id AND d.number = m.number"
@@ -222,7 +223,8 @@ impl Views {
             .bind(number)
             .bind(i64::try_from(place.sequence).unwrap_or(i64::MAX))
             .bind(i64::from(limit));
-        visible(&self.rows(Question::History, query).await?)
+        let found = visible(&self.rows(Question::History, query).await?)?;
+        self.unless_set_aside(reader, thread_id, View::Timeline, found).await
     }
 
     /// One message; `None` where it, or the thread, does not exist for the reader.
@@ -234,6 +236,7 @@ impl Views {
     ) -> Result<Answer<Option<Message>>, Error> {
         let query = sqlx::query(ONE).bind(thread_id.uuid()).bind(reader.uuid()).bind(saturating(number));
         let found = visible(&self.rows(Question::Message, query).await?)?;
+        let found = self.unless_set_aside(reader, thread_id, View::Timeline, found).await?;
         Ok(found.map(|entries| match entries?.pop()? {
             Entry::Message(message) => Some(message),
             Entry::Notice(_) => None,
@@ -250,6 +253,10 @@ impl Views {
         let query = sqlx::query(BY_KEY).bind(thread_id.uuid()).bind(sender_id.uuid()).bind(key.uuid());
         let rows = self.rows(Question::FindKey, query).await?;
         let as_of = answer::vector(View::Timeline, &rows)?;
+        // That it is not found would be no proof.
+        if rows.first().map(|row| row.try_get("is_aside")).transpose()?.unwrap_or(false) {
+            return Err(Error::SetAside);
+        }
         Ok(Answer { as_of, value: rows.first().map(sent).transpose()?.flatten() })
     }
 }

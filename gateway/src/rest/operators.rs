@@ -7,8 +7,8 @@ use crate::{
     shapes,
 };
 use axum::{Json as Answer, extract::State, http::header::CACHE_CONTROL, response::IntoResponse};
-use events::{Partition, Vector};
-use query::View;
+use events::{Partition, Position, Vector};
+use query::{SetAside, View};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,6 +27,17 @@ pub(super) struct Readiness {
     /// Milliseconds since this node last heard the log.
     silent_ms: u64,
     views: Vec<ViewState>,
+    /// The facts that a view could not apply, the first hundred: `herald quarantine` says more.
+    quarantine: Vec<Aside>,
+}
+
+/// A fact that a view has set aside, with all later ones of its aggregate.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Aside {
+    #[schema(example = "timeline")]
+    view: &'static str,
+    #[schema(value_type = shapes::Position)]
+    position: Position,
 }
 
 /// How far a view has come.
@@ -81,5 +92,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, 
         views.push(ViewState { view: view.name(), applied, lag });
     }
     let silent_ms = u64::try_from(app.log.silent_for().as_millis()).unwrap_or(u64::MAX);
-    Ok(Answer(Readiness { log_end, silent_ms, views }))
+    let aside = app.views.set_aside().await?.into_iter();
+    let quarantine = aside.map(|SetAside { view, position }| Aside { view: view.name(), position }).collect();
+    Ok(Answer(Readiness { log_end, silent_ms, views, quarantine }))
 }

@@ -18,6 +18,9 @@ use sqlx::PgConnection;
 
 /// A projection whose writes can be stored.
 pub(crate) trait Store: Projection + Send + Sync {
+    /// The table that says who sees a thread, with `thread_id` and `left_sequence`.
+    const MEMBERS: Option<&'static str> = None;
+
     /// Writes the batch's rows. The caller's transaction holds the checkpoint that they belong to.
     fn write(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }

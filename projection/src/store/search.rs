@@ -72,6 +72,8 @@ struct Of {
 type Added<'a> = (Of, &'a Message);
 
 impl Store for Search {
+    const MEMBERS: Option<&'static str> = Some("members");
+
     async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if !self.members.is_empty() {
             move_members(connection, &self.members).await?;

@@ -75,6 +75,8 @@ const ADD_CHANGES: &str = "\
                          $7::text[], $8::text[], $9::boolean[])";
 
 impl Store for Timeline {
+    const MEMBERS: Option<&'static str> = Some("members");
+
     async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if !self.members.is_empty() {
             move_members(connection, &self.members).await?;

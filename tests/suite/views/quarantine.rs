@@ -1,9 +1,12 @@
 //! Facts that a view cannot apply: their aggregate waits, nobody else does.
 
-use super::{PATIENCE, Running, Scribe, connect, rebuild::rebuild, rebuilt, rows};
-use crate::harness::Deployment;
+use super::{PATIENCE, Running, Scribe, connect, rebuild::rebuild, rebuilt, rows, views};
+use crate::{harness::Deployment, people::Person};
 use events::{Aggregate, MessageKey, Position, Text, ThreadEvent, ThreadId, UserId};
 use projection::{Error, Goal, Quarantined, View, quarantined, redrive};
+use query::timeline::Page;
+use reqwest::StatusCode;
+use serde_json::json;
 use sqlx::Executor;
 use tokio::time::timeout;
 
@@ -113,6 +116,18 @@ async fn what_was_set_aside_is_applied_in_order_once_it_can_be_as_if_it_always_c
     let aside = found(&deployment).await;
     assert_eq!(aside.iter().map(|one| one.view).collect::<Vec<_>>(), [View::Timeline]);
 
+    let (views, thread_id, cleo) = (views(&deployment), ThreadId::direct(ada, bob), scribe.person("cleo").await);
+    let history = async |reader: UserId| views.history(reader, thread_id, Page::Latest, 10).await;
+    for reader in [ada, bob] {
+        let shown = history(reader).await;
+        assert!(matches!(shown, Err(query::Error::SetAside)), "who may see now, nobody knows: {shown:?}");
+    }
+    assert_eq!(history(cleo).await.unwrap().value, None, "to a stranger it is as if it did not exist");
+    let absent = views.find_key(thread_id, ada, MessageKey::from_uuid(scribe.ids.next())).await;
+    assert!(matches!(absent, Err(query::Error::SetAside)), "not found is no proof: {absent:?}");
+    assert_eq!(views.thread(ada, thread_id).await.unwrap().value.unwrap().last_number, 3, "another view shows it");
+    running.reach(&scribe.written).await;
+
     let before = rows(&deployment).await;
     for one in &aside {
         let still = redrive(&deployment.log, &deployment.database_url, one).await;
@@ -129,8 +144,47 @@ async fn what_was_set_aside_is_applied_in_order_once_it_can_be_as_if_it_always_c
     }
     scribe.send(ada, bob, 4, "fourth").await;
     timeout(PATIENCE, running.reach(&scribe.written)).await.unwrap();
+    for reader in [ada, bob] {
+        assert_eq!(history(reader).await.unwrap().value.unwrap().len(), 4);
+    }
     running.stop().await;
     assert_eq!(found(&deployment).await, []);
     let live = rows(&deployment).await;
     assert_eq!(rebuilt(&deployment, 1_000).await, live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_is_set_aside_answers_503_to_its_members_and_all_else_goes_on() {
+    let deployment = Deployment::new().await;
+    let mut scribe = Scribe::new(&deployment.log);
+    let herald = deployment.herald().await;
+    let (ada, bob) = (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
+    let cleo = Person::sign_up(&herald.url).await;
+    let thread_id = ada.write(&bob, "hello").await.body["thread_id"].as_str().unwrap().to_owned();
+    ada.write(&cleo, "hello").await;
+    let [by, to] = [&ada, &bob].map(|person| person.user_id.parse::<UserId>().unwrap());
+    let position = inject(&mut scribe, [by, to], u32::MAX, "poison").await.to_string();
+
+    let thread = format!("/v1/threads/{thread_id}");
+    for path in ["", "/messages", "/messages/1", "/members", "/receipts"] {
+        let path = format!("{thread}{path}");
+        for member in [&ada, &bob] {
+            let refused = member.get_after(&position, &path).await;
+            assert_eq!((refused.status, refused.problem()), (StatusCode::SERVICE_UNAVAILABLE, "set-aside"), "{path}");
+            assert!(refused.headers.contains_key("retry-after"));
+        }
+        assert_eq!(cleo.get_after(&position, &path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let inbox = ada.get_after(&position, "/v1/threads").await;
+    let threads = inbox.body["threads"].as_array().unwrap();
+    assert_eq!(threads.len(), 1, "all others are shown: {inbox:?}");
+    assert_eq!(threads[0]["peer"]["user_id"], cleo.user_id.as_str());
+    let found = bob.get_after(&position, "/v1/search?q=hello").await;
+    assert_eq!(found.body["hits"], json!([]));
+    assert_eq!(ada.write(&cleo, "again").await.status, StatusCode::CREATED);
+    let ready = ada.get("/readyz").await;
+    assert_eq!(ready.status, StatusCode::OK);
+    let aside = ready.body["quarantine"].as_array().unwrap();
+    assert!(aside.contains(&json!({ "view": "timeline", "position": position })), "{ready:?}");
+    herald.stop().await;
 }

@@ -27,6 +27,8 @@ const SET_SETTINGS: &str = "\
         muted_until = excluded.muted_until, archived = excluded.archived, pinned = excluded.pinned";
 
 impl Store for Inbox {
+    const MEMBERS: Option<&'static str> = Some("memberships");
+
     async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if !self.unsettled.is_empty() {
             members::settle(connection, &self.unsettled).await?;
