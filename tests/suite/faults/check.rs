@@ -48,11 +48,11 @@ pub(super) async fn rebuild(rig: &Rig) {
     assert_eq!(hashes(&rig.database_url()).await, before, "a rebuild makes other rows");
 }
 
-/// A hash of the ordered rows of each view's tables, checkpoints included.
+/// A hash of the ordered rows of each view's tables, checkpoints included. Of presence none: devices come and go.
 async fn hashes(database_url: &str) -> BTreeMap<String, String> {
     let mut connection = PgConnection::connect(database_url).await.unwrap();
     let mut hashes = BTreeMap::new();
-    for view in View::ALL {
+    for view in View::ALL.into_iter().filter(|view| *view != View::Presence) {
         let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1 \
                       AND table_name NOT IN ('generation', '_sqlx_migrations')";
         for table in sqlx::query(tables).bind(view.name()).fetch_all(&mut connection).await.unwrap() {

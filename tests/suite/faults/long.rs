@@ -4,6 +4,7 @@
 
 use super::{
     races,
+    rebuild::rebuilt_under_load,
     redeploy::redeployed,
     revoked::revoked,
     rig::{Rig, Victim},
@@ -65,6 +66,12 @@ async fn whole(rig: &Rig) {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn rebuilt_and_rolled_back_again_and_again_under_load() {
+    rebuilt_under_load(&Story::new("rebuilt, long"), ROUNDS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod ledger;
 mod load;
 mod long;
 mod races;
+mod rebuild;
 mod redeploy;
 mod revoked;
 mod rig;

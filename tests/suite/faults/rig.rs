@@ -98,6 +98,10 @@ impl Rig {
         self.apart.nats_monitor_urls()
     }
 
+    pub(super) fn nats_url(&self) -> String {
+        self.apart.nats_url()
+    }
+
     pub(super) fn database_url(&self) -> String {
         self.apart.database_url().unwrap()
     }

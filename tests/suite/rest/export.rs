@@ -108,9 +108,11 @@ async fn the_list_of_places_where_data_lies_is_complete() {
     let listed: BTreeSet<&str> = PLACES.iter().map(|(place, _)| *place).collect();
 
     let mut database = PgConnection::connect(&deployment.database_url).await.unwrap();
-    let tables = "SELECT table_schema || '.' || table_name AS place FROM information_schema.tables \
-                  WHERE table_schema NOT IN ('pg_catalog', 'information_schema')";
-    let rows = sqlx::query(tables).fetch_all(&mut database).await.unwrap();
+    let tables = "SELECT DISTINCT CASE WHEN count(*) OVER (PARTITION BY table_name) = $1 THEN table_name \
+                                       ELSE table_schema || '.' || table_name END AS place \
+                  FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')";
+    let views = i64::try_from(projection::View::ALL.len()).unwrap();
+    let rows = sqlx::query(tables).bind(views).fetch_all(&mut database).await.unwrap();
     let mut there: BTreeSet<String> = rows.iter().map(|row| row.get("place")).collect();
     assert!(there.len() > 15, "{there:?}");
 
@@ -126,8 +128,10 @@ async fn the_list_of_places_where_data_lies_is_complete() {
     assert!(there.contains("EVENTS") && there.contains("KEYS"), "{there:?}");
     let unlisted: Vec<_> = there.iter().filter(|place| !listed.contains(place.as_str())).collect();
     assert!(unlisted.is_empty(), "data lies where no export looks: {unlisted:?}");
-    let servers =
-        PLACES.iter().filter(|(place, _)| place.contains('.') || place.chars().all(|c| c.is_ascii_uppercase()));
+    let of_every_view = ["_sqlx_migrations", "checkpoint", "generation", "quarantine"];
+    let servers = PLACES.iter().filter(|(place, _)| {
+        place.contains('.') || place.chars().all(|c| c.is_ascii_uppercase()) || of_every_view.contains(place)
+    });
     let absent: Vec<_> = servers.filter(|(place, _)| !there.contains(*place)).collect();
     assert!(absent.is_empty(), "no data lies there any more: {absent:?}");
 }
