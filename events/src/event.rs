@@ -3,6 +3,7 @@
 //! next number in its tag, and a golden sample beside the old ones.
 
 use crate::{Attachment, AttachmentId, Emoji, MessageKey, SessionId, Text, ThreadId, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A message's number in its thread: 1, 2, 3 … without gaps.
@@ -18,7 +19,7 @@ pub enum Event {
 }
 
 /// What happens to a person's account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum UserEvent {
     #[serde(rename = "signed_up.1")]
@@ -72,6 +73,7 @@ pub enum UserEvent {
         thread_id: ThreadId,
         /// Milliseconds since 1970.
         #[serde(default, with = "chrono::serde::ts_milliseconds_option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<i64>")]
         muted_until: Option<Timestamp>,
         archived: bool,
         pinned: bool,
@@ -79,7 +81,7 @@ pub enum UserEvent {
 }
 
 /// Who may see when somebody was last there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Viewers {
     #[default]
@@ -89,7 +91,7 @@ pub enum Viewers {
 }
 
 /// Who may add somebody to a group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Adders {
     #[default]
@@ -98,7 +100,7 @@ pub enum Adders {
 }
 
 /// What a member may in a group, rising.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     #[default]
@@ -108,7 +110,7 @@ pub enum Role {
 }
 
 /// What happens in a thread. The actor is a member, except where one blocks the other before their thread is open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum ThreadEvent {
     /// Two people have a direct thread: the actor and `peer`.
@@ -180,7 +182,7 @@ pub enum ThreadEvent {
 }
 
 /// What people have got and read, coalesced over the threads of one partition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum ReceiptEvent {
     #[serde(rename = "receipts_advanced.1")]
@@ -188,7 +190,7 @@ pub enum ReceiptEvent {
 }
 
 /// One person's watermarks in one thread: everything up to and including those numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     pub thread_id: ThreadId,
@@ -198,7 +200,7 @@ pub struct Receipt {
 }
 
 /// Who is connected to a gateway, each a fact of one lease of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum PresenceEvent {
     /// Who has come and who has gone, however many devices each has there; nobody is both. Who stays for long is told
