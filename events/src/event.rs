@@ -22,6 +22,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum UserEvent {
+    /// Somebody has an account.
     #[serde(rename = "signed_up.1")]
     SignedUp { username: Text, display_name: Text },
     /// A log-in. `replaces` is the oldest session, ended because there were too many.
@@ -33,6 +34,7 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<SessionId>,
     },
+    /// A device is logged out.
     #[serde(rename = "session_revoked.1")]
     SessionRevoked { session_id: SessionId },
     /// The password is another. Its changes count as epochs; `ends` are the sessions that it ended.
@@ -65,6 +67,7 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         alias: Option<Text>,
     },
+    /// Somebody is no contact any more.
     #[serde(rename = "contact_removed.1")]
     ContactRemoved { user_id: UserId },
     /// How the person keeps a thread, all of it.
@@ -146,14 +149,16 @@ pub enum ThreadEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attachments: Vec<AttachmentId>,
     },
+    /// The actor reacts to a message.
     #[serde(rename = "reaction_added.1")]
     ReactionAdded { number: Number, emoji: Emoji },
+    /// The actor reacts no more.
     #[serde(rename = "reaction_removed.1")]
     ReactionRemoved { number: Number, emoji: Emoji },
     /// The actor owns a new group; `members` are the others.
     #[serde(rename = "group_created.1")]
     GroupCreated { title: Text, members: Vec<UserId> },
-    /// `number`, here and below: the message that it follows.
+    /// The group is called otherwise. `number`, here and below: the message that it follows.
     #[serde(rename = "renamed.1")]
     Renamed { title: Text, number: Number },
     /// How the group looks, or nothing any more. `replaces`: the picture before, which goes.
@@ -165,18 +170,22 @@ pub enum ThreadEvent {
         replaces: Option<AttachmentId>,
         number: Number,
     },
+    /// Somebody is a member.
     #[serde(rename = "member_added.1")]
     MemberAdded { user_id: UserId, role: Role, number: Number },
+    /// Somebody is no member any more; the actor removed them.
     #[serde(rename = "member_removed.1")]
     MemberRemoved { user_id: UserId, number: Number },
     /// The actor is no member any more.
     #[serde(rename = "member_left.1")]
     MemberLeft { number: Number },
+    /// A member may do more, or less.
     #[serde(rename = "role_changed.1")]
     RoleChanged { user_id: UserId, role: Role, number: Number },
-    /// In the direct thread of the two, open or not.
+    /// The actor wants to hear nothing of the other: in the direct thread of the two, open or not.
     #[serde(rename = "peer_blocked.1")]
     PeerBlocked { peer: UserId },
+    /// The actor hears the other again.
     #[serde(rename = "peer_unblocked.1")]
     PeerUnblocked { peer: UserId },
 }
@@ -185,6 +194,7 @@ pub enum ThreadEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum ReceiptEvent {
+    /// So far have people got and read.
     #[serde(rename = "receipts_advanced.1")]
     ReceiptsAdvanced { receipts: Vec<Receipt> },
 }

@@ -2,7 +2,7 @@
 //! stored. `events/schema/` holds one for each tag, kept equal by a test.
 
 use crate::{
-    AttachmentId, Emoji, EventId, GatewayId, MessageKey, SessionId, Text, ThreadId, Trace, UserId,
+    AttachmentId, Emoji, EventId, GatewayId, MessageKey, Position, SessionId, Text, ThreadId, Trace, UserId, Vector,
     attachment::MediaType,
     envelope::Stored,
     event::{PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
@@ -93,6 +93,12 @@ macro_rules! of_text {
     )+};
 }
 
+of_text!(Position: { "type": "string", "pattern": "^[0-9]+:[0-9]+$", "examples": ["3:1289"] });
+of_text!(Vector: {
+    "type": "string",
+    "pattern": "^([0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?$",
+    "examples": ["0:17,3:1289"]
+});
 of_text!(UserId ThreadId SessionId GatewayId EventId AttachmentId MessageKey: { "type": "string", "format": "uuid" });
 of_text!(Emoji: { "type": "string", "description": "One emoji (UTS #51)." });
 of_text!(MediaType: { "type": "string", "description": "A media type (RFC 6838), without parameters." });

@@ -8,7 +8,7 @@ mod flood;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use close::Close;
+pub(crate) use close::{CODES, Close};
 pub(crate) use flood::Flood;
 
 use crate::frame::{AmendFrame, ClientFrame, Fault, RequestId, SendFrame};
