@@ -5,7 +5,10 @@ mod example;
 mod log;
 mod socket;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::told;
 
 use serde_json::{Map, Value, json};
 

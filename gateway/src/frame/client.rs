@@ -130,6 +130,21 @@ impl ClientFrame {
         }
     }
 
+    /// Whether the person does something with it, and not their client by itself.
+    pub(crate) fn is_deed(&self) -> bool {
+        match self {
+            Self::Hello { .. }
+            | Self::Send(_)
+            | Self::Amend(_)
+            | Self::Refused { .. }
+            | Self::Typing { .. }
+            | Self::Watch { .. } => true,
+            // That something was delivered, a client says whether or not anybody looks.
+            Self::Receipt { read, .. } => read.is_some(),
+            Self::Refresh { .. } | Self::Ping => false,
+        }
+    }
+
     /// Whether it asks for something to be done, and is answered.
     pub(crate) fn is_request(&self) -> bool {
         match self {

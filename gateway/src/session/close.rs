@@ -9,7 +9,8 @@ pub(crate) struct Close {
 }
 
 /// Every code that a socket ends with, and what it means to a client.
-pub(crate) const CODES: [(u16, &str); 11] = [
+pub(crate) const CODES: [(u16, &str); 12] = [
+    (Close::NORMAL, "The person did nothing for as long as the operator allows: resume once they do something"),
     (Close::PROTOCOL, "What came was not WebSocket"),
     (Close::BINARY, "A binary message came; all frames are text"),
     (Close::NOT_UTF8, "A message was not UTF-8"),
@@ -24,6 +25,7 @@ pub(crate) const CODES: [(u16, &str); 11] = [
 ];
 
 impl Close {
+    pub(crate) const NORMAL: u16 = 1000;
     pub(crate) const PROTOCOL: u16 = 1002;
     pub(crate) const BINARY: u16 = 1003;
     pub(crate) const NOT_UTF8: u16 = 1007;
