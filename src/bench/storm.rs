@@ -14,7 +14,7 @@ use std::{
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
 /// Sockets that are held open.
@@ -61,14 +61,27 @@ impl Storm {
 
     /// More come; how long it took until all were live.
     pub(super) async fn come(&mut self, people: &[Person], resume: Option<&str>) -> anyhow::Result<Duration> {
+        self.come_within(Duration::ZERO, people, resume).await
+    }
+
+    /// The same, begun evenly over so long.
+    pub(super) async fn come_within(
+        &mut self,
+        spread: Duration,
+        people: &[Person],
+        resume: Option<&str>,
+    ) -> anyhow::Result<Duration> {
         let began = Instant::now();
+        let count = u32::try_from(people.len())?.max(1);
         let resume: Option<Arc<str>> = resume.map(Into::into);
-        for person in people {
+        for (place, person) in (0_u32..).zip(people) {
+            let begin = began + spread * place / count;
             let (token, resume, address) = (person.access_token.clone(), resume.clone(), self.address);
             let (live, changed, turns) = (Arc::clone(&self.live), Arc::clone(&self.changed), Arc::clone(&self.turns));
             let (index, end) = (self.came, self.end.subscribe());
             self.came += 1;
             self.sockets.spawn(async move {
+                sleep_until(begin).await;
                 let turn = turns.acquire_owned().await;
                 let began = Instant::now();
                 let socket = Socket::hello(address, &token, resume.as_deref()).await;

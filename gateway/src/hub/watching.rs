@@ -4,6 +4,7 @@
 
 use super::{Outbox, PAUSE, watchers::Look, watchers::Watchers};
 use crate::{frame::ServerFrame, positions::deadline, time::Time};
+use axum::extract::ws::Utf8Bytes;
 use events::{Envelope, Event, EventLog, Partition, Position, PresenceEvent, UserId, Vector, log::Subscription};
 use futures_util::FutureExt;
 use query::{Error, View, Views};
@@ -116,11 +117,13 @@ impl Watch {
     fn take_request(&mut self, request: Request) {
         match request {
             Request::Watch { socket, reader, user_ids, outbox } => {
+                self.forget_due(socket);
                 self.watchers.watch(socket, reader, user_ids);
                 self.outboxes.insert(socket, outbox);
                 self.due.extend(self.watchers.of_socket(socket));
             }
             Request::Leave { socket } => {
+                self.forget_due(socket);
                 self.watchers.leave(socket);
                 self.outboxes.remove(&socket);
             }
@@ -131,6 +134,13 @@ impl Watch {
                     self.due.extend(looks);
                 }
             }
+        }
+    }
+
+    /// Whoever says over and over whom they watch leaves nothing behind that has to be looked up.
+    fn forget_due(&mut self, socket: u64) {
+        for look in self.watchers.of_socket(socket) {
+            self.due.remove(&look);
         }
     }
 
@@ -168,14 +178,16 @@ impl Watch {
         if !answer.value.present_as_of.covers(&self.present) || !answer.as_of.covers(&self.directory) {
             return Err(Error::Unavailable("a view was built anew, and is not as far as it was".into()));
         }
-        let mut frames: HashMap<u64, Vec<_>> = HashMap::new();
+        let (mut frames, mut encoded): (HashMap<u64, Vec<_>>, HashMap<_, Utf8Bytes>) = Default::default();
         for look in looks {
             self.due.remove(&look);
             let (socket, reader, user_id) = look;
             let shown = answer.value.shown(reader, user_id);
             if self.watchers.is_news(look, shown) {
                 let (online, last_seen) = (shown.online, shown.last_seen.map(Time));
-                frames.entry(socket).or_default().push(ServerFrame::Presence { user_id, online, last_seen }.encode());
+                let encode = || ServerFrame::Presence { user_id, online, last_seen }.encode();
+                let frame = encoded.entry((user_id, shown)).or_insert_with(encode);
+                frames.entry(socket).or_default().push(frame.clone());
             }
         }
         for (socket, frames) in frames {

@@ -84,8 +84,8 @@ impl Floors {
                 let missed = FRAME * usize::try_from(options.missed)?;
                 floors.connection = Some(connection::measure(HELLO + missed, LASTING).await?);
             }
-            // Theirs are measured in turns with them.
-            Work::Reads => {}
+            // Theirs are measured in turns with them; presence stands beside a message.
+            Work::Reads | Work::Presence => {}
         }
         Ok(Some(floors))
     }
