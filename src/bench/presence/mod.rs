@@ -33,6 +33,8 @@ const WRITERS: usize = 20;
 const RATE: u32 = 500;
 /// How often the movers come and go, and flap.
 const ROUNDS: usize = 3;
+/// The grace of who has gone, and until that is told.
+const GONE: Duration = Duration::from_secs(6);
 /// How long is looked at what is used when nothing happens, at the most.
 const QUIET: u64 = 5;
 /// As long as those are asked to wait, at the most, who are all sent away at once.
@@ -125,6 +127,8 @@ impl Stage<'_> {
         let mut watchers = Watchers::watch(self.target.address, watchers, self.movers).await?;
         let mut sockets = self.come(&watchers).await?;
         watchers.told_came(self.movers).await?;
+        // That those have gone who watched before is told by then.
+        sleep(GONE).await;
         watchers.forget();
         let before = self.facts().await?;
         let alone = self.come_back(&mut sockets).await?;
@@ -210,14 +214,14 @@ async fn all_come_back(
     writers: Cast,
 ) -> anyhow::Result<(Moved, StormOf, Vec<String>)> {
     let mut before = Storm::new(target.address, usize::try_from(writing.at_once)?);
-    before.come(owners, None).await?;
+    before.come_within(Duration::ZERO, owners).await?;
     let mut faults = before.pass().await?.faults;
     let mut storm = Storm::new(target.address, owners.len());
     let silent = Progress::silent();
     let coming = async {
         // What is measured of the writers begins then.
         sleep(Duration::from_secs(writing.warm_up)).await;
-        storm.come_within(Duration::from_secs(SPREAD.min(writing.seconds)), owners, None).await
+        storm.come_within(Duration::from_secs(SPREAD.min(writing.seconds)), owners).await
     };
     let (moved, took) = tokio::join!(load::run(writing, target, writers, &silent), coming);
     let (moved, took) = (moved?, took?);
