@@ -20,6 +20,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -125,6 +126,10 @@ struct NodeArgs {
     /// The proxies whose X-Forwarded-For is believed: addresses, or networks as 10.0.0.0/8.
     #[arg(long, env = "HERALD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESSES", global = true)]
     trusted_proxies: Vec<gateway::Proxy>,
+    /// Ends the sockets of those who do nothing for so long, as `30min`; none unless given. Sending, editing, reacting,
+    /// reading, typing and watching is doing something; `ping` and `refresh` are not.
+    #[arg(long, env = "HERALD_IDLE_CLOSE", value_parser = humantime::parse_duration, value_name = "DURATION", global = true)]
+    idle_close: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -353,12 +358,22 @@ fn settings(
     monitor_url: Option<String>,
     database_url: String,
 ) -> Settings {
-    let NodeArgs { listen, durability: _, partitions, attachments, allowed_origins, rate_limits, trusted_proxies } =
-        node;
+    let NodeArgs { listen, durability: _, partitions, attachments, .. } = node;
+    let NodeArgs { allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = node;
     let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
     let rate_limits = rate_limits == Switch::On;
     let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
-    Settings { roles, listen, log, database_url, attachments, allowed_origins, rate_limits, trusted_proxies }
+    Settings {
+        roles,
+        listen,
+        log,
+        database_url,
+        attachments,
+        allowed_origins,
+        rate_limits,
+        trusted_proxies,
+        idle_close,
+    }
 }
 
 type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;

@@ -62,6 +62,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     pub rate_limits: bool,
     pub trusted_proxies: Vec<gateway::Proxy>,
+    /// How long somebody may do nothing over a socket; `None`: as long as they like.
+    pub idle_close: Option<Duration>,
 }
 
 /// A running node.
@@ -175,7 +177,7 @@ impl Node {
         self.tasks.spawn(until(self.stop.clone(), keeper));
         let stop = self.stop.clone();
         let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
-        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, .. } = settings;
+        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = settings;
         if roles.contains(&Role::Command) {
             let open = async || Promises::open(log.clone(), accounts.clone()).await;
             let promises = opened("the policies' bucket", of_bucket, open).await?;
@@ -191,7 +193,7 @@ impl Node {
         if !rate_limits {
             tracing::warn!("RATE LIMITS ARE OFF: anybody may guess passwords and flood, as fast as they can");
         }
-        let edge = gateway::Settings { allowed_origins, rate_limits, trusted_proxies };
+        let edge = gateway::Settings { allowed_origins, rate_limits, trusted_proxies, idle_close };
         let app = App::new(accounts, threads, views, hub, log, clock, edge);
         self.edge.spawn(gateway::serve(listener, app, self.edge_stop.clone()));
         Ok(())

@@ -2,6 +2,7 @@
 //! sealed with its author's key like the name that it has here.
 
 use crate::{AttachmentId, Text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -9,7 +10,7 @@ use std::{fmt, str::FromStr};
 pub const MAX_BYTES: u64 = 64 << 20;
 
 /// A file as the facts tell it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
     pub attachment_id: AttachmentId,

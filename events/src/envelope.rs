@@ -8,6 +8,7 @@ use crate::{
     seal::AuthorKey,
     text::Repr,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An event as it lies in the log, unsealed.
@@ -46,13 +47,17 @@ pub enum DecodeError {
     Seal,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A fact as it is stored.
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Stored<E> {
+pub(crate) struct Stored<E> {
     id: EventId,
+    /// Who did it; absent where the system did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<UserId>,
+    /// When it was decided, in milliseconds since 1970.
     at: i64,
+    /// The trace in which it was appended, where that is sampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<Trace>,
     event: E,

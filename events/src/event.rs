@@ -3,6 +3,7 @@
 //! next number in its tag, and a golden sample beside the old ones.
 
 use crate::{Attachment, AttachmentId, Emoji, MessageKey, SessionId, Text, ThreadId, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A message's number in its thread: 1, 2, 3 … without gaps.
@@ -18,9 +19,10 @@ pub enum Event {
 }
 
 /// What happens to a person's account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum UserEvent {
+    /// Somebody has an account.
     #[serde(rename = "signed_up.1")]
     SignedUp { username: Text, display_name: Text },
     /// A log-in. `replaces` is the oldest session, ended because there were too many.
@@ -32,6 +34,7 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<SessionId>,
     },
+    /// A device is logged out.
     #[serde(rename = "session_revoked.1")]
     SessionRevoked { session_id: SessionId },
     /// The password is another. Its changes count as epochs; `ends` are the sessions that it ended.
@@ -64,6 +67,7 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         alias: Option<Text>,
     },
+    /// Somebody is no contact any more.
     #[serde(rename = "contact_removed.1")]
     ContactRemoved { user_id: UserId },
     /// How the person keeps a thread, all of it.
@@ -72,6 +76,7 @@ pub enum UserEvent {
         thread_id: ThreadId,
         /// Milliseconds since 1970.
         #[serde(default, with = "chrono::serde::ts_milliseconds_option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<i64>")]
         muted_until: Option<Timestamp>,
         archived: bool,
         pinned: bool,
@@ -79,7 +84,7 @@ pub enum UserEvent {
 }
 
 /// Who may see when somebody was last there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Viewers {
     #[default]
@@ -89,7 +94,7 @@ pub enum Viewers {
 }
 
 /// Who may add somebody to a group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Adders {
     #[default]
@@ -98,7 +103,7 @@ pub enum Adders {
 }
 
 /// What a member may in a group, rising.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     #[default]
@@ -108,7 +113,7 @@ pub enum Role {
 }
 
 /// What happens in a thread. The actor is a member, except where one blocks the other before their thread is open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum ThreadEvent {
     /// Two people have a direct thread: the actor and `peer`.
@@ -144,14 +149,16 @@ pub enum ThreadEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attachments: Vec<AttachmentId>,
     },
+    /// The actor reacts to a message.
     #[serde(rename = "reaction_added.1")]
     ReactionAdded { number: Number, emoji: Emoji },
+    /// The actor reacts no more.
     #[serde(rename = "reaction_removed.1")]
     ReactionRemoved { number: Number, emoji: Emoji },
     /// The actor owns a new group; `members` are the others.
     #[serde(rename = "group_created.1")]
     GroupCreated { title: Text, members: Vec<UserId> },
-    /// `number`, here and below: the message that it follows.
+    /// The group is called otherwise. `number`, here and below: the message that it follows.
     #[serde(rename = "renamed.1")]
     Renamed { title: Text, number: Number },
     /// How the group looks, or nothing any more. `replaces`: the picture before, which goes.
@@ -163,32 +170,37 @@ pub enum ThreadEvent {
         replaces: Option<AttachmentId>,
         number: Number,
     },
+    /// Somebody is a member.
     #[serde(rename = "member_added.1")]
     MemberAdded { user_id: UserId, role: Role, number: Number },
+    /// Somebody is no member any more; the actor removed them.
     #[serde(rename = "member_removed.1")]
     MemberRemoved { user_id: UserId, number: Number },
     /// The actor is no member any more.
     #[serde(rename = "member_left.1")]
     MemberLeft { number: Number },
+    /// A member may do more, or less.
     #[serde(rename = "role_changed.1")]
     RoleChanged { user_id: UserId, role: Role, number: Number },
-    /// In the direct thread of the two, open or not.
+    /// The actor wants to hear nothing of the other: in the direct thread of the two, open or not.
     #[serde(rename = "peer_blocked.1")]
     PeerBlocked { peer: UserId },
+    /// The actor hears the other again.
     #[serde(rename = "peer_unblocked.1")]
     PeerUnblocked { peer: UserId },
 }
 
 /// What people have got and read, coalesced over the threads of one partition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum ReceiptEvent {
+    /// So far have people got and read.
     #[serde(rename = "receipts_advanced.1")]
     ReceiptsAdvanced { receipts: Vec<Receipt> },
 }
 
 /// One person's watermarks in one thread: everything up to and including those numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     pub thread_id: ThreadId,
@@ -198,7 +210,7 @@ pub struct Receipt {
 }
 
 /// Who is connected to a gateway, each a fact of one lease of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum PresenceEvent {
     /// Who has come and who has gone, however many devices each has there; nobody is both. Who stays for long is told

@@ -14,6 +14,7 @@ pub mod id;
 pub mod log;
 pub mod name;
 pub mod position;
+pub mod schema;
 pub mod seal;
 pub mod subject;
 pub mod text;
@@ -38,5 +39,7 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod value_tests;

@@ -20,6 +20,23 @@ pub enum Aggregate {
 /// What the subjects of presence begin with.
 const PRESENCE: &str = "presence";
 
+/// Where the facts of a kind of aggregate lie, for who reads the log: `{…}` stands for what varies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// As [`crate::schema::EventSchema`] names it.
+    pub kind: &'static str,
+    pub subject: &'static str,
+    pub stream: &'static str,
+}
+
+/// Every subject that facts lie under, without a deployment's prefix.
+pub const ADDRESSES: [Address; 4] = [
+    Address { kind: "user", subject: "evt.{partition}.user.{user_id}", stream: "EVENTS_{partition}" },
+    Address { kind: "thread", subject: "evt.{partition}.thread.{thread_id}", stream: "EVENTS_{partition}" },
+    Address { kind: "receipt", subject: "evt.{partition}.receipt", stream: "EVENTS_{partition}" },
+    Address { kind: "gateway", subject: "presence.{gateway_id}", stream: "PRESENCE" },
+];
+
 /// The names of one deployment: its prefix keeps deployments apart on one NATS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {

@@ -14,7 +14,7 @@ mod time;
 
 use crate::{
     frame::ServerFrame,
-    session::{Event, Incoming, Session, Whose},
+    session::{Event, Incoming, Limits, Session, Whose},
     time::Time,
 };
 use axum::extract::ws::Utf8Bytes;
@@ -27,7 +27,7 @@ const ID: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 
 /// A session that is live.
 fn live() -> Session {
-    let mut session = Session::new(Duration::ZERO, None);
+    let mut session = Session::new(Duration::ZERO, Limits::default());
     session.handle_frame(Duration::ZERO, Incoming::Text(r#"{"type":"hello","token":"t"}"#));
     let whose =
         Whose { user_id: UserId::from_uuid(ID), session_id: SessionId::from_uuid(ID), until: Duration::from_mins(5) };

@@ -35,6 +35,8 @@ pub struct Settings {
     pub rate_limits: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Proxy>,
+    /// How long somebody may do nothing over a socket; `None`: as long as they like.
+    pub idle_close: Option<Duration>,
 }
 
 /// The rooms behind the edge.

@@ -5,6 +5,7 @@
 mod address;
 mod amending;
 mod app;
+mod asyncapi;
 mod auth;
 mod cursor;
 mod disposition;
@@ -39,7 +40,8 @@ mod socket;
 
 pub use address::Proxy;
 pub use app::{App, DEAF_AFTER, Settings};
-pub use openapi::document;
+pub use asyncapi::document as asyncapi;
+pub use openapi::document as openapi;
 pub use problem::{Kind, Problem};
 pub use rest::router;
 pub use serve::serve;

@@ -12,19 +12,22 @@ use axum::{
 };
 use events::{Position, Vector};
 use query::{Behind, freshness::Missing};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use std::{borrow::Cow, fmt, time::Duration};
 use utoipa::ToSchema;
 
 /// An answer that is an error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, JsonSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     #[schema(value_type = shapes::ProblemType)]
     kind: Kind,
     #[schema(example = "Not found")]
+    #[schemars(example = &"Not found")]
     title: &'static str,
     #[schema(example = 404, minimum = 400, maximum = 599)]
+    #[schemars(example = 404)]
     status: u16,
     /// What is the matter in this very case.
     #[schema(value_type = String)]
@@ -43,7 +46,7 @@ pub struct Problem {
 }
 
 /// A field of the request, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, JsonSchema)]
 pub(crate) struct FieldError {
     /// The field's path.
     #[schema(example = "username")]
@@ -131,6 +134,20 @@ impl Kind {
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:busy", "Busy"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "urn:herald:unavailable", "Unavailable"),
         }
+    }
+}
+
+impl JsonSchema for Kind {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ProblemType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^urn:herald:[a-z]+(-[a-z]+)*$", "examples": ["urn:herald:not-found"] })
     }
 }
 

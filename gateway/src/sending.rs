@@ -13,6 +13,7 @@ use crate::{
 use command::threads::{Absent, Send, Sent, ThreadError, To};
 use events::{AttachmentId, MessageKey, Position, ThreadId, UserId, event::Number, text::Body};
 use query::{View, timeline};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
@@ -53,7 +54,7 @@ pub(crate) struct SendRequest {
 }
 
 /// A message that is in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, JsonSchema)]
 pub(crate) struct SendAnswer {
     #[schema(value_type = shapes::Id)]
     pub(crate) thread_id: ThreadId,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Datelike, SecondsFormat};
 use events::{Timestamp, clock::millis};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::borrow::Cow;
 use utoipa::ToSchema;
@@ -19,6 +20,25 @@ impl<'de> Deserialize<'de> for Time {
         // Beyond these years RFC 3339 cannot tell a time.
         let time = Some(millis(time.timestamp_millis())).filter(|time| (1..=9999).contains(&time.year()));
         time.map(Self).ok_or_else(|| D::Error::custom("not a time as in RFC 3339"))
+    }
+}
+
+impl JsonSchema for Time {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "date-time",
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+            "examples": ["2026-01-31T12:00:00.000Z"],
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-// Draws /openapi.json. Text only ever enters the page as text.
+// Draws /openapi.json and /asyncapi.json. Text only ever enters the page as text.
 "use strict";
 
 const make = (tag, attributes = {}, ...children) => {
@@ -17,6 +17,7 @@ const inShort = (schema) => {
   if (schema.oneOf ?? schema.anyOf) return (schema.oneOf ?? schema.anyOf).map(inShort).join(" or ");
   if (schema.allOf) return schema.allOf.map(inShort).join(" and ");
   if (schema.type === "array") return `${inShort(schema.items)}[]`;
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
   const type = [].concat(schema.type ?? "any").join(" or ");
   return schema.format ? `${type} (${schema.format})` : type;
@@ -71,15 +72,48 @@ const operation = (api, method, path, told) =>
       ...Object.entries(told.responses ?? {}).filter(([status]) => status.startsWith("2")).slice(0, 1)
         .map(([, response]) => sample(api, response.content))));
 
-const shape = (name, schema) => {
-  const shapes = (schema.oneOf ?? [schema]).flatMap((one) => one.allOf ?? [one]);
+const fieldsOf = (schema) => {
+  const shapes = (schema.oneOf ? [schema, ...schema.oneOf] : [schema]).flatMap((one) => one.allOf ?? [one]);
   const fields = shapes.flatMap(({ properties, required }) =>
     Object.entries(properties ?? {}).map(([field, told]) =>
       [field + ((required ?? []).includes(field) ? "" : "?"), inShort(told), told.description ?? told.oneOf?.[0]?.description ?? ""]));
-  return make("details", {},
-    make("summary", {}, make("code", {}, name)),
-    make("div", {}, schema.description ? make("p", {}, schema.description) : "", table(["field", "type", ""], fields)));
+  return table(["field", "type", ""], fields);
 };
+
+const shape = (name, schema) =>
+  make("details", {},
+    make("summary", {}, make("code", {}, name)),
+    make("div", {}, schema.description ? make("p", {}, schema.description) : "", fieldsOf(schema)));
+
+/** A frame or a fact: who says it, what answers it, its fields, an example. */
+const message = (api, key, operations) => {
+  const told = api.components.messages[key];
+  const of = Object.values(operations).find(({ messages }) => messages.some(({ $ref }) => nameOf($ref) === key));
+  const answers = (of?.reply?.messages ?? []).map(({ $ref }) => api.components.messages[nameOf($ref)].name);
+  const says = { receive: "client", send: "server" }[of?.action] ?? "answer";
+  return make("details", {},
+    make("summary", {}, make("span", { class: "method" }, says), " ", make("code", {}, told.name), ` — ${told.summary}`),
+    make("div", {},
+      answers.length > 0 ? make("p", {}, `Answered by ${answers.join(" or ")}.`) : "",
+      fieldsOf(told.payload),
+      make("pre", {}, JSON.stringify(told.examples[0].payload, null, 2))));
+};
+
+const drawChannels = (api) => [
+  make("p", {}, api.info.description),
+  ...Object.entries(api.channels).flatMap(([name, channel]) => {
+    const operations = Object.fromEntries(
+      Object.entries(api.operations).filter(([, operation]) => nameOf(operation.channel.$ref) === name));
+    return [
+      make("h2", { id: name }, `${channel.title}: `, make("code", {}, channel.address)),
+      make("p", {}, channel.description.replaceAll("`", "")),
+      ...Object.keys(channel.messages).map((key) => message(api, key, operations)),
+      table(["close code", ""], Object.entries(channel["x-close-codes"] ?? {})),
+    ];
+  }),
+  make("h2", { id: "facts" }, "what happened"),
+  ...Object.entries(api.components.schemas).map(([name, schema]) => shape(name, schema)),
+];
 
 const draw = (api) => {
   const methods = Object.entries(api.paths).flatMap(([path, item]) =>
@@ -96,7 +130,11 @@ const draw = (api) => {
   ];
 };
 
-fetch("/openapi.json")
-  .then((response) => response.json())
-  .then((api) => document.getElementById("document").replaceChildren(...draw(api)))
-  .catch((error) => document.getElementById("document").replaceChildren(make("p", {}, `The document could not be read: ${error}`)));
+const show = (name, draw) =>
+  fetch(`/${name}.json`)
+    .then((response) => response.json())
+    .then((api) => document.getElementById(name).replaceChildren(...draw(api)))
+    .catch((error) => document.getElementById(name).replaceChildren(make("p", {}, `The document could not be read: ${error}`)));
+
+show("openapi", draw);
+show("asyncapi", drawChannels);

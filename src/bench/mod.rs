@@ -11,6 +11,7 @@ mod histogram;
 mod idle;
 mod options;
 mod people;
+mod presence;
 mod progress;
 mod reads;
 mod rebuild;
@@ -71,6 +72,7 @@ async fn measure(options: &Options, target: &Target) -> anyhow::Result<Finding> 
         Work::Group => group::measure(options, target, &progress).await,
         Work::Idle => idle::measure(options, target, &progress).await,
         Work::Resume => resume::measure(options, target, &progress).await,
+        Work::Presence => presence::measure(options, target, &progress).await,
         Work::Reads => reads::measure(options, target, &progress).await,
         Work::Rebuild => rebuild::measure(options, target, &progress).await,
     };

@@ -17,8 +17,10 @@ pub enum Work {
     Idle,
     /// Sockets that were away come back all at once.
     Resume,
-    /// Pages of history and of the inbox over REST.
+    /// Pages of history and of the inbox, and who is online, over REST.
     Reads,
+    /// People come and go while others watch; then all come back while some write.
+    Presence,
     /// The views made anew from a log that is filled first.
     Rebuild,
 }
@@ -52,11 +54,11 @@ pub struct Options {
     /// Where a herald that is started keeps its data, which then stays; else it is temporary.
     #[arg(long, value_name = "FOLDER", conflicts_with = "url")]
     pub keep: Option<PathBuf>,
-    /// The people: of a group its members (500), of idle sockets their owners (2000), of reads the readers (16).
+    /// The people: of a group its members (500), of idle sockets and of presence their owners (2000), of reads the readers (16).
     #[arg(
         long,
         default_value = "200",
-        default_value_ifs = [("work", "group", "500"), ("work", "idle", "2000"), ("work", "reads", "16")],
+        default_value_ifs = [("work", "group", "500"), ("work", "idle", "2000"), ("work", "presence", "2000"), ("work", "reads", "16")],
         value_name = "NUMBER",
         value_parser = clap::value_parser!(u32).range(2..=10_000)
     )]
@@ -64,7 +66,7 @@ pub struct Options {
     /// Keeps the people of a run, and the tokens that they log in with, for the next one on the same herald: their sign-up costs more than the load.
     #[arg(long, value_name = "FILE")]
     pub people: Option<PathBuf>,
-    /// idle, resume: the sockets of each person.
+    /// idle, resume, presence: the sockets of each person.
     #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=5))]
     pub each: u32,
     /// resume: how many messages each socket has missed.
@@ -73,7 +75,7 @@ pub struct Options {
     /// rebuild: how many messages the log is filled with.
     #[arg(long, default_value_t = 500_000, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     pub events: u64,
-    /// idle, reads: hellos or requests under way at once.
+    /// idle, presence, reads: hellos or requests under way at once.
     #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub at_once: u32,
     /// How many messages each writer has under way: sent, and not both acknowledged and told.

@@ -135,6 +135,17 @@ impl Each<f64> {
         Some(self.herald? + self.nats? + self.postgres?)
     }
 
+    /// What is left of it without that.
+    pub(super) fn less(self, other: Self) -> Self {
+        let less = |of: Option<f64>, other: Option<f64>| Some(of? - other?);
+        Self {
+            herald: less(self.herald, other.herald),
+            nats: less(self.nats, other.nats),
+            postgres: less(self.postgres, other.postgres),
+            bench: less(self.bench, other.bench),
+        }
+    }
+
     pub(super) fn scaled(self, by: f64) -> Self {
         let scaled = |figure: Option<f64>| figure.map(|figure| figure * by);
         let Self { herald, nats, postgres, bench } = self;

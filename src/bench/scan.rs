@@ -16,6 +16,8 @@ pub(super) struct Told<'a> {
     pub(super) body: &'a [u8],
     pub(super) position: &'a [u8],
     pub(super) vector: &'a [u8],
+    pub(super) user_id: &'a [u8],
+    pub(super) online: &'a [u8],
 }
 
 /// What the bench writes into the body of a message.
@@ -43,6 +45,8 @@ impl<'a> Told<'a> {
                 b"body" => told.body = value,
                 b"position" => told.position = value,
                 b"vector" => told.vector = value,
+                b"user_id" => told.user_id = value,
+                b"online" => told.online = value,
                 _ => {}
             }
             rest = after;

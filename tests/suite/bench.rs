@@ -152,10 +152,24 @@ async fn pages_are_read_beside_bare_statements() {
     let (code, report) = bench(&["reads", "--durability", "unsynced", "--users", "3", "--at-once", "4"]).await;
     assert_eq!(code, Some(0), "{report:#}");
     assert!(report["check"]["verified"].as_u64().unwrap() > 4, "{report:#}");
-    for read in ["history", "history_at_once", "inbox", "inbox_at_once"] {
+    for read in ["history", "history_at_once", "inbox", "inbox_at_once", "presence", "presence_at_once"] {
         assert!(report[read]["rest"]["ms"]["p50"].as_f64().unwrap() > 0.0, "{read}: {report:#}");
         assert!(report[read]["of_sql"].as_f64().unwrap() > 0.0, "{read}: {report:#}");
     }
+}
+
+#[tokio::test]
+async fn comings_and_goings_are_told_to_who_watches_and_a_storm_passes() {
+    let (code, report) = bench(&["presence", "--durability", "unsynced", "--users", "6", "--each", "2"]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    for (seen_by, watchers) in [("seen_by_one", 1), ("seen_by_all", 3)] {
+        // Three people come and go three times.
+        assert_eq!(report[seen_by]["frames"], 2 * 3 * 3 * watchers, "{report:#}");
+        assert_eq!(report[seen_by]["came_to_told_ms"]["count"], 3 * 3 * watchers, "{report:#}");
+    }
+    assert_eq!((&report["flaps"]["count"], &report["flaps"]["facts"]), (&json!(18), &json!(0)), "{report:#}");
+    assert_eq!(report["storm"]["live_ms"]["count"], 12, "{report:#}");
+    assert!(report["storm"]["message_ms"]["p99"].as_f64().unwrap() > 0.0, "{report:#}");
 }
 
 #[tokio::test]

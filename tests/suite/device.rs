@@ -3,6 +3,7 @@
 //! comes back, to whichever node answers, when it was asked to.
 
 use crate::{
+    asyncapi,
     harness::lasts,
     people::{Person, key},
 };
@@ -49,6 +50,7 @@ impl Device {
                 self.connect().await;
                 continue;
             };
+            asyncapi::told(&frame);
             let id = frame["id"].as_str().unwrap_or_default();
             match frame["type"].as_str().unwrap() {
                 "welcome" if self.resumes(&frame).await => continue,

@@ -81,6 +81,11 @@ impl Deployment {
         Herald::of(Settings { rate_limits: true, trusted_proxies, ..settings }).await
     }
 
+    /// A node that ends the sockets of those who do nothing for so long.
+    pub async fn impatient(&self, idle_close: Duration) -> Herald {
+        Herald::of(Settings { idle_close: Some(idle_close), ..self.settings(Role::ALL) }).await
+    }
+
     fn settings(&self, roles: impl IntoIterator<Item = Role>) -> Settings {
         Settings {
             roles: BTreeSet::from_iter(roles),
@@ -91,6 +96,7 @@ impl Deployment {
             allowed_origins: Vec::new(),
             rate_limits: false,
             trusted_proxies: Vec::new(),
+            idle_close: None,
         }
     }
 

@@ -65,7 +65,15 @@ impl Keeper {
                         revision = renewed;
                         break;
                     }
-                    Err(BucketError::Conflict) => return,
+                    Err(BucketError::Conflict) => match self.leases.get(&key).await {
+                        // This very renewal, whose answer was lost.
+                        Ok(Some(lease)) if lease.value == renewals.to_string() => {
+                            revision = lease.revision;
+                            break;
+                        }
+                        Ok(_) => return,
+                        Err(error) => tracing::warn!(%error, "whether the lease is lost is not known yet"),
+                    },
                     Err(error) => tracing::warn!(%error, "the lease is not renewed yet"),
                 }
                 sleep(PAUSE).await;

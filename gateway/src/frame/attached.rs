@@ -3,12 +3,13 @@
 use crate::shapes;
 use events::{Attachment, AttachmentId, Text};
 use query::files;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// A file of a message.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 pub(crate) struct Attached<'a> {
     #[schema(value_type = shapes::Id)]
     attachment_id: AttachmentId,

@@ -2,18 +2,20 @@
 //! faults as an `error` frame; anything else that is not as the contract has it
 //! is a bad frame and ends the socket.
 
+use super::wire::{Delete, Edit, Hello, Kind, Ping, React, Receipt, Refresh, SendFrame, Typing, Watch};
 use events::{ThreadId, UserId, Vector, event::Number, id::InvalidId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
-use std::{borrow::Cow, str::FromStr};
+use std::str::FromStr;
 
 /// The most people whom one socket watches.
-const MAX_WATCHED: usize = 500;
+pub(super) const MAX_WATCHED: usize = 500;
 
 /// What a client chose to tell its requests apart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum RequestId {
-    Text(String),
+    Text(#[schemars(length(max = "RequestId::MAX_BYTES"), example = &"7")] String),
     Number(u64),
 }
 
@@ -48,23 +50,6 @@ pub(crate) enum ClientFrame {
     },
 }
 
-/// The fields of `send`, in the words of the client: whoever executes it parses them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SendFrame {
-    #[serde(rename = "type")]
-    _type: Tag,
-    pub(crate) id: RequestId,
-    pub(crate) thread_id: Option<String>,
-    pub(crate) to: Option<String>,
-    pub(crate) key: String,
-    pub(crate) body: String,
-    pub(crate) reply_to: Option<Number>,
-    pub(crate) attachments: Option<Vec<String>>,
-    /// The client's trace (W3C Trace Context); one that cannot be read is none.
-    pub(crate) traceparent: Option<String>,
-}
-
 /// An `edit`, `delete`, `react` or `unreact`, in the words of the client.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AmendFrame {
@@ -96,14 +81,10 @@ pub(crate) struct Fault {
 #[error("{0}")]
 pub(crate) struct BadFrame(String);
 
-/// The `type` of a frame that has been told by it already.
-#[derive(Debug, Clone, PartialEq)]
-struct Tag;
-
 #[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
+struct Head {
+    #[serde(rename = "type")]
+    kind: Kind,
     #[serde(default)]
     id: Option<Id>,
 }
@@ -114,94 +95,6 @@ enum Id {
     Unusable,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hello {
-    #[serde(rename = "type")]
-    _type: Tag,
-    token: String,
-    resume: Option<Vector>,
-    #[serde(rename = "device")]
-    _device: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Edit {
-    #[serde(rename = "type")]
-    _type: Tag,
-    id: RequestId,
-    thread_id: String,
-    number: Number,
-    body: String,
-    traceparent: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Delete {
-    #[serde(rename = "type")]
-    _type: Tag,
-    id: RequestId,
-    thread_id: String,
-    number: Number,
-    traceparent: Option<String>,
-}
-
-/// A `react` or an `unreact`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct React {
-    #[serde(rename = "type")]
-    _type: Tag,
-    id: RequestId,
-    thread_id: String,
-    number: Number,
-    emoji: String,
-    traceparent: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Receipt {
-    #[serde(rename = "type")]
-    _type: Tag,
-    thread_id: String,
-    delivered: Option<Number>,
-    read: Option<Number>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Typing {
-    #[serde(rename = "type")]
-    _type: Tag,
-    thread_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Watch {
-    #[serde(rename = "type")]
-    _type: Tag,
-    user_ids: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refresh {
-    #[serde(rename = "type")]
-    _type: Tag,
-    token: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ping {
-    #[serde(rename = "type")]
-    _type: Tag,
-}
-
 impl ClientFrame {
     /// Parses a text message.
     ///
@@ -209,24 +102,24 @@ impl ClientFrame {
     /// When it is no frame of the contract, or a faulty one that asks for no answer.
     pub(crate) fn parse(text: &str) -> Result<Self, BadFrame> {
         let Head { kind, id } = parse(text)?;
-        match &*kind {
-            "hello" => parse(text).map(|Hello { token, resume, .. }| Self::Hello { token, resume }),
-            "receipt" => {
+        match kind {
+            Kind::Hello => parse(text).map(|Hello { token, resume, .. }| Self::Hello { token, resume }),
+            Kind::Receipt => {
                 let Receipt { thread_id, delivered, read, .. } = parse(text)?;
                 Ok(Self::Receipt { thread_id: read_id("thread_id", &thread_id)?, delivered, read })
             }
-            "refresh" => parse(text).map(|Refresh { token, .. }| Self::Refresh { token }),
-            "ping" => parse::<Ping>(text).map(|_| Self::Ping),
-            "send" => request(id, text, Self::Send),
-            "edit" => request(id, text, Edit::amend),
-            "delete" => request(id, text, Delete::amend),
-            "react" => request(id, text, |react: React| react.amend(|emoji| Change::React { emoji })),
-            "unreact" => request(id, text, |react: React| react.amend(|emoji| Change::Unreact { emoji })),
-            "typing" => {
+            Kind::Refresh => parse(text).map(|Refresh { token, .. }| Self::Refresh { token }),
+            Kind::Ping => parse::<Ping>(text).map(|_| Self::Ping),
+            Kind::Send => request(id, text, Self::Send),
+            Kind::Edit => request(id, text, Edit::amend),
+            Kind::Delete => request(id, text, Delete::amend),
+            Kind::React => request(id, text, |react: React| react.amend(|emoji| Change::React { emoji })),
+            Kind::Unreact => request(id, text, |react: React| react.amend(|emoji| Change::Unreact { emoji })),
+            Kind::Typing => {
                 let Typing { thread_id, .. } = parse(text)?;
                 Ok(Self::Typing { thread_id: read_id("thread_id", &thread_id)? })
             }
-            "watch" => {
+            Kind::Watch => {
                 let Watch { user_ids, .. } = parse(text)?;
                 if user_ids.len() > MAX_WATCHED {
                     return Err(BadFrame(format!("user_ids: at most {MAX_WATCHED}")));
@@ -234,7 +127,21 @@ impl ClientFrame {
                 let user_ids = user_ids.iter().map(|text| read_id("user_ids", text)).collect::<Result<_, _>>()?;
                 Ok(Self::Watch { user_ids })
             }
-            _ => Err(BadFrame("unknown type".to_owned())),
+        }
+    }
+
+    /// Whether the person does something with it, and not their client by itself.
+    pub(crate) fn is_deed(&self) -> bool {
+        match self {
+            Self::Hello { .. }
+            | Self::Send(_)
+            | Self::Amend(_)
+            | Self::Refused { .. }
+            | Self::Typing { .. }
+            | Self::Watch { .. } => true,
+            // That something was delivered, a client says whether or not anybody looks.
+            Self::Receipt { read, .. } => read.is_some(),
+            Self::Refresh { .. } | Self::Ping => false,
         }
     }
 
@@ -313,7 +220,7 @@ fn answerable(id: Option<Id>) -> Result<RequestId, BadFrame> {
 }
 
 impl RequestId {
-    const MAX_BYTES: usize = 128;
+    pub(super) const MAX_BYTES: usize = 128;
 }
 
 impl<'de> Deserialize<'de> for RequestId {
@@ -339,11 +246,5 @@ impl<'de> Deserialize<'de> for Id {
             Any::Number(number) => Self::Usable(RequestId::Number(number)),
             Any::Text(_) | Any::Other(_) => Self::Unusable,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Tag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
     }
 }

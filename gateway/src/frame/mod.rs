@@ -7,7 +7,9 @@ mod client;
 mod server;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub(crate) use attached::Attached;
-pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId, SendFrame};
-pub(crate) use server::{Change, ServerFrame, ack, error};
+pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId};
+pub(crate) use server::{Ack, Change, Error, ServerFrame, ack, error};
+pub(crate) use wire::{Kind, SendFrame};

@@ -8,11 +8,12 @@ use events::{
     AttachmentId, MessageKey, Position, SessionId, ThreadId, UserId, Vector,
     event::{Number, Role},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 /// A frame of the server's, except the answers to requests.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum ServerFrame<'a> {
     /// Who is connected, and where what follows starts when nothing is resumed.
@@ -20,28 +21,25 @@ pub(crate) enum ServerFrame<'a> {
         session_id: SessionId,
         user_id: UserId,
         time: Time,
+        #[schemars(example = 25)]
         heartbeat_s: u64,
         epoch: Uuid,
         vector: &'a Vector,
     },
     /// Everything up to the vector has been sent; what follows, happens now.
-    Live {
-        vector: &'a Vector,
-    },
+    Live { vector: &'a Vector },
     /// What was asked for cannot be had: reload, and go on from the vector.
-    Reset {
-        vector: &'a Vector,
-    },
+    Reset { vector: &'a Vector },
     /// Everything up to the vector has been sent to this socket.
-    Pong {
-        vector: &'a Vector,
-    },
+    Pong { vector: &'a Vector },
+    /// Somebody wrote, on whatever device.
     Message {
         thread_id: ThreadId,
         number: Number,
         key: MessageKey,
         sender_id: UserId,
         /// Null once its author was erased, or it was edited or deleted since: a frame that says so follows.
+        #[schemars(example = &"Hello")]
         body: Option<&'a str>,
         reply_to: Option<Number>,
         mentions: &'a [UserId],
@@ -49,6 +47,7 @@ pub(crate) enum ServerFrame<'a> {
         sent_at: Time,
         position: Position,
     },
+    /// The text is another, or gone with its author.
     MessageEdited {
         thread_id: ThreadId,
         number: Number,
@@ -57,19 +56,19 @@ pub(crate) enum ServerFrame<'a> {
         edited_at: Time,
         position: Position,
     },
-    MessageDeleted {
-        thread_id: ThreadId,
-        number: Number,
-        position: Position,
-    },
+    /// A message is gone for good; its number stays.
+    MessageDeleted { thread_id: ThreadId, number: Number, position: Position },
+    /// Somebody reacts to a message, or no longer.
     Reaction {
         thread_id: ThreadId,
         number: Number,
         user_id: UserId,
+        #[schemars(example = &"👍")]
         emoji: &'a str,
         removed: bool,
         position: Position,
     },
+    /// Something happened to a thread. The last that a removed member hears of it is that.
     Thread {
         thread_id: ThreadId,
         #[serde(flatten)]
@@ -78,6 +77,7 @@ pub(crate) enum ServerFrame<'a> {
         time: Time,
         position: Position,
     },
+    /// What somebody has got and read, up to and including those numbers; null where that is not new.
     Receipt {
         thread_id: ThreadId,
         user_id: UserId,
@@ -96,33 +96,23 @@ pub(crate) enum ServerFrame<'a> {
         time: Time,
         position: Position,
     },
-    Contact {
-        user_id: UserId,
-        alias: Option<&'a str>,
-        removed: bool,
-        time: Time,
-        position: Position,
-    },
-    Typing {
-        thread_id: ThreadId,
-        user_id: UserId,
-    },
-    /// Null where nobody knows, or it is not to be seen: nobody is told which.
+    /// The person saved or removed a contact.
+    Contact { user_id: UserId, alias: Option<&'a str>, removed: bool, time: Time, position: Position },
+    /// Somebody is writing; it holds for a few seconds.
+    Typing { thread_id: ThreadId, user_id: UserId },
+    /// Somebody who is watched has come or gone.
     Presence {
         user_id: UserId,
         online: bool,
+        /// Null where nobody knows, or it is not to be seen: nobody is told which.
         last_seen: Option<Time>,
     },
-    Block {
-        user_id: UserId,
-        removed: bool,
-        time: Time,
-        position: Position,
-    },
+    /// The person blocked somebody, or no longer does.
+    Block { user_id: UserId, removed: bool, time: Time, position: Position },
 }
 
 /// What happened to a thread.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub(crate) enum Change<'a> {
     /// It is there, with that other person.
@@ -156,16 +146,18 @@ pub(crate) enum Change<'a> {
     },
 }
 
-#[derive(Serialize)]
-struct Ack<'a, A> {
+/// It was carried out: what REST answers, under the request's id.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Ack<'a, A> {
     r#type: &'static str,
     id: &'a RequestId,
     #[serde(flatten)]
     answer: &'a A,
 }
 
-#[derive(Serialize)]
-struct Error<'a, P> {
+/// It was not carried out.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Error<'a, P> {
     r#type: &'static str,
     id: &'a RequestId,
     problem: &'a P,

@@ -237,6 +237,7 @@ fn every_frame_of_the_log_has_the_fields_of_the_contract() {
         ),
         (ServerFrame::Block { user_id, removed: true, time, position }, "{type:block,user_id:U,removed:true,time:0}"),
     ] {
+        crate::asyncapi::told(&serde_json::from_str(&frame.encode()).unwrap());
         assert_eq!(told(frame), expected);
     }
 }

@@ -3,7 +3,7 @@
 
 use events::UserId;
 use query::presence::Shown;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A socket, the person whose it is, and somebody whom it watches.
 pub(super) type Look = (u64, UserId, UserId);
@@ -13,6 +13,8 @@ pub(super) struct Watchers {
     sockets: HashMap<u64, Watcher>,
     /// The sockets that watch somebody.
     watched: HashMap<UserId, HashSet<u64>>,
+    /// Looks to be taken. What nobody watches any more is not among them.
+    due: BTreeSet<Look>,
 }
 
 #[derive(Debug)]
@@ -31,12 +33,17 @@ impl Watchers {
         }
         if !user_ids.is_empty() {
             let told = user_ids.into_iter().map(|user_id| (user_id, None)).collect();
-            self.sockets.insert(socket, Watcher { reader, told });
+            let watcher = Watcher { reader, told };
+            self.due.extend(looks(socket, &watcher));
+            self.sockets.insert(socket, watcher);
         }
     }
 
     pub(super) fn leave(&mut self, socket: u64) {
         let Some(watcher) = self.sockets.remove(&socket) else { return };
+        for look in looks(socket, &watcher) {
+            self.due.remove(&look);
+        }
         for user_id in watcher.told.into_keys() {
             if let Some(sockets) = self.watched.get_mut(&user_id) {
                 sockets.remove(&socket);
@@ -47,24 +54,34 @@ impl Watchers {
         }
     }
 
-    /// Who looks at somebody.
-    pub(super) fn of_person(&self, user_id: UserId) -> impl Iterator<Item = Look> {
-        let sockets = self.watched.get(&user_id).into_iter().flatten();
-        sockets.filter_map(move |socket| Some((*socket, self.sockets.get(socket)?.reader, user_id)))
+    /// Whoever watches somebody is to look again; whether anybody does.
+    pub(super) fn look_again(&mut self, user_id: UserId) -> bool {
+        let Some(sockets) = self.watched.get(&user_id) else { return false };
+        let reader = |socket: &u64| Some((*socket, self.sockets.get(socket)?.reader, user_id));
+        self.due.extend(sockets.iter().filter_map(reader));
+        true
     }
 
-    /// At whom a socket looks.
-    pub(super) fn of_socket(&self, socket: u64) -> impl Iterator<Item = Look> {
-        let watcher = self.sockets.get(&socket).into_iter();
-        watcher.flat_map(move |watcher| watcher.told.keys().map(move |user_id| (socket, watcher.reader, *user_id)))
+    /// Everybody is to look at all whom they watch again.
+    pub(super) fn look_at_all_again(&mut self) {
+        for (&socket, watcher) in &self.sockets {
+            self.due.extend(looks(socket, watcher));
+        }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Look> {
-        self.sockets.keys().flat_map(|socket| self.of_socket(*socket))
+    pub(super) fn is_anything_due(&self) -> bool {
+        !self.due.is_empty()
     }
 
-    /// Whether that has to be told; whoever asks does so.
-    pub(super) fn is_news(&mut self, (socket, _, user_id): Look, shown: Shown) -> bool {
+    /// Some of the looks that are to be taken; each stays due until it is [taken](Watchers::is_news).
+    pub(super) fn due(&self, most: usize) -> Vec<Look> {
+        self.due.iter().copied().take(most).collect()
+    }
+
+    /// A look was taken: whether what was seen has to be told; whoever asks does so.
+    pub(super) fn is_news(&mut self, look: Look, shown: Shown) -> bool {
+        self.due.remove(&look);
+        let (socket, _, user_id) = look;
         let Some(told) = self.sockets.get_mut(&socket).and_then(|watcher| watcher.told.get_mut(&user_id)) else {
             return false;
         };
@@ -76,6 +93,10 @@ impl Watchers {
         }
         is_news
     }
+}
+
+fn looks(socket: u64, watcher: &Watcher) -> impl Iterator<Item = Look> {
+    watcher.told.keys().map(move |user_id| (socket, watcher.reader, *user_id))
 }
 
 #[cfg(test)]
@@ -112,11 +133,12 @@ mod tests {
         watchers.watch(7, ADA, vec![BOB]);
         assert!(watchers.is_news((7, ADA, BOB), shown(true, 1)));
         watchers.watch(7, ADA, vec![CYD]);
-        assert_eq!(watchers.of_person(BOB).count(), 0);
+        assert!(!watchers.look_again(BOB));
         assert!(!watchers.is_news((7, ADA, BOB), shown(false, 2)));
         watchers.watch(7, ADA, vec![BOB]);
         assert!(watchers.is_news((7, ADA, BOB), shown(true, 1)));
-        assert_eq!(watchers.of_person(BOB).collect::<Vec<_>>(), [(7, ADA, BOB)]);
+        assert!(watchers.due(9).is_empty() && watchers.look_again(BOB));
+        assert_eq!(watchers.due(9), [(7, ADA, BOB)]);
     }
 
     #[test]
@@ -124,9 +146,32 @@ mod tests {
         let mut watchers = Watchers::default();
         watchers.watch(7, ADA, vec![BOB, CYD]);
         watchers.watch(8, BOB, vec![CYD]);
-        assert_eq!((watchers.all().count(), watchers.of_person(CYD).count()), (3, 2));
+        assert_eq!(watchers.due(9).len(), 3);
         watchers.leave(7);
+        assert_eq!(watchers.due(9), [(8, BOB, CYD)]);
         watchers.watch(8, BOB, Vec::new());
-        assert!(watchers.sockets.is_empty() && watchers.watched.is_empty());
+        assert!(watchers.sockets.is_empty() && watchers.watched.is_empty() && !watchers.is_anything_due());
+    }
+
+    #[test]
+    fn who_says_over_and_over_whom_they_watch_has_no_more_looked_up_for_it() {
+        let mut watchers = Watchers::default();
+        for user in 0..1_000 {
+            watchers.watch(7, ADA, vec![UserId::from_uuid(Uuid::from_u128(user))]);
+        }
+        assert_eq!(watchers.due(9), [(7, ADA, UserId::from_uuid(Uuid::from_u128(999)))]);
+    }
+
+    #[test]
+    fn a_look_stays_due_until_it_is_taken_and_then_until_something_changes() {
+        let mut watchers = Watchers::default();
+        watchers.watch(7, ADA, vec![BOB, CYD]);
+        assert_eq!((watchers.due(1).len(), watchers.due(9).len()), (1, 2));
+        for look in watchers.due(9) {
+            assert!(watchers.is_news(look, Shown::default()));
+        }
+        assert!(!watchers.is_anything_due());
+        watchers.look_at_all_again();
+        assert_eq!(watchers.due(9).len(), 2);
     }
 }

@@ -2,8 +2,9 @@
 //! changed is looked up in the view, together with who may see it, at a checkpoint
 //! that has it; one task asks and tells, so that nothing overtakes anything.
 
-use super::{Outbox, PAUSE, watchers::Look, watchers::Watchers};
+use super::{Outbox, PAUSE, watchers::Watchers};
 use crate::{frame::ServerFrame, positions::deadline, time::Time};
+use axum::extract::ws::Utf8Bytes;
 use events::{Envelope, Event, EventLog, Partition, Position, PresenceEvent, UserId, Vector, log::Subscription};
 use futures_util::FutureExt;
 use query::{Error, View, Views};
@@ -35,8 +36,7 @@ struct Watch {
     requests: UnboundedReceiver<Request>,
     watchers: Watchers,
     outboxes: HashMap<u64, Arc<Outbox>>,
-    /// Looks to be taken, at views that have come at least that far.
-    due: BTreeSet<Look>,
+    /// How far the views have to have come.
     present: Vector,
     directory: Vector,
 }
@@ -51,7 +51,6 @@ impl Watching {
             requests,
             watchers: Watchers::default(),
             outboxes: HashMap::new(),
-            due: BTreeSet::new(),
             present: Vector::default(),
             directory: Vector::default(),
         };
@@ -90,7 +89,7 @@ impl Watch {
         self.present.set(Partition::PRESENCE, after);
         let mut facts = self.log.subscribe(Partition::PRESENCE, after);
         loop {
-            if self.due.is_empty() {
+            if !self.watchers.is_anything_due() {
                 tokio::select! {
                     Some(request) = self.requests.recv() => self.take_request(request),
                     batch = facts.next_batch(BATCH) => self.take_facts(&batch),
@@ -118,17 +117,14 @@ impl Watch {
             Request::Watch { socket, reader, user_ids, outbox } => {
                 self.watchers.watch(socket, reader, user_ids);
                 self.outboxes.insert(socket, outbox);
-                self.due.extend(self.watchers.of_socket(socket));
             }
             Request::Leave { socket } => {
                 self.watchers.leave(socket);
                 self.outboxes.remove(&socket);
             }
             Request::Reconsider { user_id, position } => {
-                let looks: Vec<_> = self.watchers.of_person(user_id).collect();
-                if !looks.is_empty() {
+                if self.watchers.look_again(user_id) {
                     self.directory.raise(position);
-                    self.due.extend(looks);
                 }
             }
         }
@@ -145,18 +141,18 @@ impl Watch {
         match event {
             Event::Presence(PresenceEvent::PresenceChanged { came, went }) => {
                 for user_id in came.iter().chain(went) {
-                    self.due.extend(self.watchers.of_person(*user_id));
+                    self.watchers.look_again(*user_id);
                 }
             }
             // Who was connected to it, the view knows.
-            Event::Presence(PresenceEvent::GatewayLost {}) => self.due.extend(self.watchers.all()),
+            Event::Presence(PresenceEvent::GatewayLost {}) => self.watchers.look_at_all_again(),
             Event::User(_) | Event::Thread(_) | Event::Receipts(_) => {}
         }
     }
 
     /// Takes some of the looks that are due. What fails stays due.
     async fn tell(&mut self) -> Result<(), Error> {
-        let looks: Vec<Look> = self.due.iter().copied().take(MOST).collect();
+        let looks = self.watchers.due(MOST);
         if looks.is_empty() {
             return Ok(());
         }
@@ -168,14 +164,15 @@ impl Watch {
         if !answer.value.present_as_of.covers(&self.present) || !answer.as_of.covers(&self.directory) {
             return Err(Error::Unavailable("a view was built anew, and is not as far as it was".into()));
         }
-        let mut frames: HashMap<u64, Vec<_>> = HashMap::new();
+        let (mut frames, mut encoded): (HashMap<u64, Vec<_>>, HashMap<_, Utf8Bytes>) = Default::default();
         for look in looks {
-            self.due.remove(&look);
             let (socket, reader, user_id) = look;
             let shown = answer.value.shown(reader, user_id);
             if self.watchers.is_news(look, shown) {
                 let (online, last_seen) = (shown.online, shown.last_seen.map(Time));
-                frames.entry(socket).or_default().push(ServerFrame::Presence { user_id, online, last_seen }.encode());
+                let encode = || ServerFrame::Presence { user_id, online, last_seen }.encode();
+                let frame = encoded.entry((user_id, shown)).or_insert_with(encode);
+                frames.entry(socket).or_default().push(frame.clone());
             }
         }
         for (socket, frames) in frames {

@@ -8,7 +8,24 @@ pub(crate) struct Close {
     pub(crate) reason: String,
 }
 
+/// Every code that a socket ends with, and what it means to a client.
+pub(crate) const CODES: [(u16, &str); 12] = [
+    (Close::NORMAL, "The person did nothing for as long as the operator allows: resume once they do something"),
+    (Close::PROTOCOL, "What came was not WebSocket"),
+    (Close::BINARY, "A binary message came; all frames are text"),
+    (Close::NOT_UTF8, "A message was not UTF-8"),
+    (Close::FLOOD, "Too many frames or requests"),
+    (Close::TOO_LONG, "A message was longer than 256 KiB"),
+    (Close::COME_BACK, "The node goes or is cut off: resume, anywhere, after the jitter that the reason states"),
+    (Close::SLOW, "The client reads too slowly: it resumes without loss"),
+    (Close::BAD_FRAME, "A frame was not of this document, or not in its place"),
+    (Close::UNAUTHORIZED, "The token is missing, over or revoked"),
+    (Close::NO_HELLO, "No hello came within 5 s"),
+    (Close::TOO_MANY, "The same person opened more than 6 sockets on this node: the oldest ends"),
+];
+
 impl Close {
+    pub(crate) const NORMAL: u16 = 1000;
     pub(crate) const PROTOCOL: u16 = 1002;
     pub(crate) const BINARY: u16 = 1003;
     pub(crate) const NOT_UTF8: u16 = 1007;

@@ -8,7 +8,7 @@ mod flood;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use close::Close;
+pub(crate) use close::{CODES, Close};
 pub(crate) use flood::Flood;
 
 use crate::frame::{AmendFrame, ClientFrame, Fault, RequestId, SendFrame};
@@ -38,11 +38,21 @@ pub(crate) struct Session {
     ping: Duration,
     /// How long this client is asked to wait before it comes back, where all are sent away at once.
     jitter: Duration,
-    /// `None`: it may say as much as it likes.
-    flood: Option<Flood>,
+    limits: Limits,
+    /// When the person last did something.
+    acted: Duration,
     /// When it was last told of each thread that somebody writes there: what comes sooner again is dropped.
     typed: HashMap<ThreadId, Duration>,
     effects: VecDeque<Effect>,
+}
+
+/// What one socket is kept to.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    /// `None`: it may say as much as it likes.
+    pub(crate) flood: Option<Flood>,
+    /// How long a person may do nothing; `None`: for as long as they like.
+    pub(crate) idle: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -165,10 +175,17 @@ pub(crate) enum Command {
 }
 
 impl Session {
-    pub(crate) fn new(jitter: Duration, flood: Option<Flood>) -> Self {
-        let effects = VecDeque::new();
-        let typed = HashMap::new();
-        Self { state: State::AwaitingHello, heard: Duration::ZERO, ping: HEARTBEAT, jitter, flood, typed, effects }
+    pub(crate) fn new(jitter: Duration, limits: Limits) -> Self {
+        Self {
+            state: State::AwaitingHello,
+            heard: Duration::ZERO,
+            ping: HEARTBEAT,
+            jitter,
+            limits,
+            acted: Duration::ZERO,
+            typed: HashMap::new(),
+            effects: VecDeque::new(),
+        }
     }
 
     pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
@@ -181,7 +198,8 @@ impl Session {
         match &self.state {
             State::AwaitingHello | State::Entering { .. } => Some(HELLO),
             State::Attaching { whose, .. } | State::Live { whose } => {
-                Some(silent.min(self.ping).min(whose.until + LEEWAY))
+                let first = silent.min(self.ping).min(whose.until + LEEWAY);
+                Some(self.idle_end().map_or(first, |idle| first.min(idle)))
             }
             State::Closed => None,
         }
@@ -195,6 +213,8 @@ impl Session {
                     self.close(Close::UNAUTHORIZED, "the token has expired");
                 } else if now >= self.heard + DEAD {
                     self.end(Effect::End);
+                } else if self.idle_end().is_some_and(|end| now >= end) {
+                    self.close(Close::NORMAL, "nothing was done for long");
                 } else if now >= self.ping {
                     self.ping = now + HEARTBEAT;
                     self.effects.push_back(Effect::Ping);
@@ -209,13 +229,14 @@ impl Session {
             return;
         }
         self.heard = now;
-        if self.flood.as_mut().is_some_and(|flood| !flood.takes_frame(now)) {
+        if self.limits.flood.as_mut().is_some_and(|flood| !flood.takes_frame(now)) {
             return self.close(Close::FLOOD, "too many frames");
         }
         match incoming {
             Incoming::Text(text) => match ClientFrame::parse(text) {
                 Ok(frame)
-                    if frame.is_request() && self.flood.as_mut().is_some_and(|flood| !flood.takes_request(now)) =>
+                    if frame.is_request()
+                        && self.limits.flood.as_mut().is_some_and(|flood| !flood.takes_request(now)) =>
                 {
                     self.close(Close::FLOOD, "too many requests");
                 }
@@ -228,6 +249,9 @@ impl Session {
     }
 
     fn handle_client_frame(&mut self, now: Duration, frame: ClientFrame) {
+        if frame.is_deed() {
+            self.acted = now;
+        }
         match (&mut self.state, frame) {
             (State::AwaitingHello, ClientFrame::Hello { token, resume }) => {
                 self.state = State::Entering { resume };
@@ -292,6 +316,11 @@ impl Session {
             Event::Draining => self.send_away("the node is going"),
             Event::Gone => self.end(Effect::End),
         }
+    }
+
+    /// When it has been idle for too long.
+    fn idle_end(&self) -> Option<Duration> {
+        self.limits.idle.map(|idle| self.acted + idle)
     }
 
     fn is_closed(&self) -> bool {

@@ -26,13 +26,16 @@ fn whose(session: u128, until: u64) -> Whose {
 
 impl Script {
     fn new() -> Self {
-        Self { session: Session::new(Duration::from_millis(1_234), None), now: Duration::ZERO }
+        Self { session: Session::new(Duration::from_millis(1_234), Limits::default()), now: Duration::ZERO }
     }
 
     /// Live, and cut off after three requests or five frames at once, of which one comes back in a second.
     fn limited() -> Self {
         let flood = Flood::beyond((3, seconds(1)), (5, seconds(1)));
-        let mut script = Self { session: Session::new(Duration::ZERO, Some(flood)), now: Duration::ZERO };
+        let mut script = Self {
+            session: Session::new(Duration::ZERO, Limits { flood: Some(flood), idle: None }),
+            now: Duration::ZERO,
+        };
         script.enter().wait(seconds(10));
         script.effects();
         script
@@ -276,4 +279,42 @@ fn who_types_is_told_of_once_in_three_seconds_and_thread() {
     assert_eq!(script.text(&typing(2)).effects(), told(2));
     assert_eq!(script.wait(Duration::from_millis(2_999)).text(&typing(1)).effects(), []);
     assert_eq!(script.wait(Duration::from_millis(1)).text(&typing(1)).effects(), told(1));
+}
+
+#[test]
+fn who_does_nothing_is_sent_away_and_what_a_client_does_by_itself_is_nothing() {
+    let idle = || {
+        let limits = Limits { idle: Some(seconds(50)), ..Limits::default() };
+        let mut script = Script { session: Session::new(Duration::ZERO, limits), now: Duration::ZERO };
+        script.enter();
+        script
+    };
+    let thread = r#""thread_id":"0190b5a0-0000-7000-8000-000000000002""#;
+    let text = |of: &str| format!(r#"{{"type":{of}}}"#);
+    let deeds = [
+        r#""send","id":1,"to":"x","key":"k","body":"hi""#.to_owned(),
+        r#""edit","id":1"#.to_owned(),
+        format!(r#""react","id":1,{thread},"number":1,"emoji":"👍""#),
+        format!(r#""receipt",{thread},"read":1"#),
+        format!(r#""typing",{thread}"#),
+        r#""watch","user_ids":[]"#.to_owned(),
+    ];
+    for deed in deeds {
+        let mut script = idle();
+        script.wait(seconds(40)).text(&text(&deed)).wait(seconds(49)).effects();
+        script.wait(seconds(1));
+        assert_eq!(script.closes(1000), "nothing was done for long", "{deed}");
+    }
+    let by_itself =
+        [r#""ping""#.to_owned(), r#""refresh","token":"t""#.to_owned(), format!(r#""receipt",{thread},"delivered":1"#)];
+    for said in by_itself {
+        let mut script = idle();
+        script.wait(seconds(40)).text(&text(&said)).incoming(Incoming::Alive).wait(seconds(9)).effects();
+        script.wait(seconds(1)).closes(1000);
+    }
+    let mut patient = Script::live();
+    for _ in 0..29 {
+        patient.wait(seconds(10)).incoming(Incoming::Alive);
+    }
+    assert!(patient.effects().iter().all(|effect| *effect == Effect::Ping));
 }

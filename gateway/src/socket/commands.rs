@@ -15,6 +15,7 @@ use axum::extract::ws::Utf8Bytes;
 use command::threads::Amendment;
 use events::{Position, UserId};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::{collections::VecDeque, future::pending, time::Duration};
 use tokio::time::timeout;
@@ -113,8 +114,8 @@ impl Commands {
 }
 
 /// The answer to a change of a message.
-#[derive(Serialize)]
-struct ChangeAnswer {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ChangeAnswer {
     position: Position,
 }
 

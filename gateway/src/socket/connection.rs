@@ -9,7 +9,7 @@ use crate::{
     hub::{Ended, Outbox, Seat},
     measures::{self, OpenSocket},
     seam,
-    session::{Close, Effect, Event, HEARTBEAT, Incoming, Session, Whose},
+    session::{Close, Effect, Event, HEARTBEAT, Incoming, Limits, Session, Whose},
     time::Time,
 };
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -72,7 +72,8 @@ enum Last {
 impl Connection {
     pub(super) fn new(app: App, socket: WebSocket) -> Box<Self> {
         let (sink, stream) = socket.split();
-        let session = Session::new(jitter(), app.limits.flood());
+        let limits = Limits { flood: app.limits.flood(), idle: app.settings.idle_close };
+        let session = Session::new(jitter(), limits);
         Box::new(Self {
             app,
             began: Instant::now(),

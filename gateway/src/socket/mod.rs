@@ -14,9 +14,10 @@ use axum::{
     extract::{FromRequestParts, Request, WebSocketUpgrade},
     response::Response,
 };
+pub(crate) use commands::ChangeAnswer;
 use connection::Connection;
 
-const PROTOCOL: &str = "herald.v1";
+pub(crate) const PROTOCOL: &str = "herald.v1";
 /// The longest message, and the longest frame, that a client may send.
 const MAX_MESSAGE: usize = 256 << 10;
 // Each connection keeps what it reads into, and what it once wrote from: axum's own sizes cost 139 KB, and half the speed.

@@ -85,8 +85,8 @@ impl Floors {
                 floors.connection = Some(connection::measure(HELLO + missed, LASTING).await?);
             }
             Work::Rebuild => floors.of_projection(options, target).await?,
-            // Theirs are measured in turns with them.
-            Work::Reads => {}
+            // Theirs are measured in turns with them; presence stands beside a message.
+            Work::Reads | Work::Presence => {}
         }
         Ok(Some(floors))
     }

@@ -1,4 +1,4 @@
-//! Pages of history and of the inbox over REST: one at a time and many at once,
+//! Pages of history and of the inbox, and who is online, over REST: one at a time and many at once,
 //! in turns with the bare statements. Each answer is compared with one that was
 //! taken apart before.
 
@@ -12,6 +12,7 @@ use super::{
     people::{self, People, Person, in_parallel},
     progress::Progress,
     report::{Check, Each, Finding, Latency, Setting, float},
+    storm::Storm,
     target::Target,
     usage::Usage,
 };
@@ -40,31 +41,44 @@ const THREADS: usize = 50;
 /// Messages in each thread, twice a page.
 const MESSAGES: usize = 100;
 const PAGE: usize = 50;
-/// Two kinds of pages, each by REST and by SQL, one at a time and many at once.
-const TURNS: u32 = 8;
+/// People of whom one is told at once whether they are online.
+const WATCHED: usize = 100;
+/// Three kinds of answers, each by REST and by SQL, one at a time and many at once.
+const TURNS: u32 = 12;
+/// Hellos at once of those who are watched, and how long it may take until that is seen.
+const AT_ONCE: usize = 8;
+const COMING: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A page, as it is asked for and as it must be answered.
 struct Question {
     request: Vec<u8>,
     answer: Vec<u8>,
-    key: Uuid,
+    /// Of what it asks: a thread, a person, or people.
+    keys: Vec<Uuid>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     History,
     Inbox,
+    Presence,
 }
 
 pub(super) async fn measure(options: &Options, target: &Target, progress: &Progress) -> anyhow::Result<Finding> {
     let setting = Setting::read(options, target);
     progress.step("people");
-    let people = people::gather(usize::try_from(options.users)?, options, target).await?;
+    let readers = usize::try_from(options.users)?;
+    let mut people = people::gather(readers + WATCHED, options, target).await?;
+    let watched = people.split_off(readers);
     progress.step("writing what is read");
     let (threads, after) = write(&people, usize::from(options.body)).await?;
     progress.step("taking the answers apart");
     let histories = Arc::new(histories(&people, target.address, &threads, &after).await?);
     let inboxes = Arc::new(inboxes(&people, target.address, &after).await?);
+    let mut online = Storm::new(target.address, AT_ONCE);
+    online.come(&watched, None).await?;
+    let presences = Arc::new(presences(&people, target.address, &watched).await?);
 
     let asking = Asking { options, target, lasting: Duration::from_secs(options.seconds) / TURNS };
     let at_once = usize::try_from(options.at_once)?;
@@ -74,8 +88,12 @@ pub(super) async fn measure(options: &Options, target: &Target, progress: &Progr
     progress.step("the inbox, one page at a time and many at once");
     let inbox = asking.read(Kind::Inbox, &inboxes, 1).await?;
     let inbox_at_once = asking.read(Kind::Inbox, &inboxes, at_once).await?;
+    progress.step("presence, one at a time and many at once");
+    let presence = asking.read(Kind::Presence, &presences, 1).await?;
+    let presence_at_once = asking.read(Kind::Presence, &presences, at_once).await?;
+    drop(online);
 
-    let all = [&history, &history_at_once, &inbox, &inbox_at_once].map(|read| &read.rest);
+    let all = [&history, &history_at_once, &inbox, &inbox_at_once, &presence, &presence_at_once].map(|read| &read.rest);
     let (answers, wrong) =
         all.iter().fold((0, 0), |(answers, wrong), rest| (answers + rest.answers, wrong + rest.wrong));
     let faults = if wrong > 0 { vec![format!("{wrong} answers are not those of before")] } else { Vec::new() };
@@ -88,7 +106,7 @@ pub(super) async fn measure(options: &Options, target: &Target, progress: &Progr
         at_once: options.at_once,
     };
     let check = Check::of(answers - wrong, faults);
-    let report = Report { settings, history, history_at_once, inbox, inbox_at_once, check };
+    let report = Report { settings, history, history_at_once, inbox, inbox_at_once, presence, presence_at_once, check };
     Finding::of(&report, &report.check)
 }
 
@@ -147,8 +165,9 @@ impl Asking<'_> {
                 while let Some(question) = round.next(&questions) {
                     let began = Instant::now();
                     match kind {
-                        Kind::History => sql.history(question.key, PAGE).await?,
-                        Kind::Inbox => sql.inbox(question.key, PAGE).await?,
+                        Kind::History => sql.history(question.keys[0], PAGE).await?,
+                        Kind::Inbox => sql.inbox(question.keys[0], PAGE).await?,
+                        Kind::Presence => sql.presence(&question.keys).await?,
                     }
                     latency.record(u64::try_from(began.elapsed().as_micros())?);
                 }
@@ -225,7 +244,7 @@ async fn histories(
         let expected = (MESSAGES - PAGE + 1..=MESSAGES).rev().map(|number| u64::try_from(number).ok());
         ensure!(numbers.eq(expected), "history is not the newest {PAGE} of {MESSAGES}: {page}");
         let request = request(address, &path, &person.access_token);
-        questions.push(Question { request, answer, key: thread_id.parse()? });
+        questions.push(Question { request, answer, keys: vec![thread_id.parse()?] });
     }
     Ok(questions)
 }
@@ -239,7 +258,29 @@ async fn inboxes(people: &People, address: SocketAddr, after: &str) -> anyhow::R
         let are_last = threads.iter().all(|thread| thread["last_number"].as_u64() == u64::try_from(MESSAGES).ok());
         ensure!(threads.len() == PAGE && are_last, "the inbox has not all threads as they are: {page}");
         let request = request(address, &path, &person.access_token);
-        questions.push(Question { request, answer, key: person.user_id.parse()? });
+        questions.push(Question { request, answer, keys: vec![person.user_id.parse()?] });
+    }
+    Ok(questions)
+}
+
+/// Once all who are watched are seen to be online.
+async fn presences(people: &People, address: SocketAddr, watched: &[Person]) -> anyhow::Result<Vec<Question>> {
+    let asked_for: Vec<_> = watched.iter().map(|person| format!("user_id={}", person.user_id)).collect();
+    let path = format!("/v1/presence?{}", asked_for.join("&"));
+    let keys = watched.iter().map(|person| person.user_id.parse()).collect::<Result<Vec<Uuid>, _>>()?;
+    let mut questions = Vec::new();
+    for person in &people.all {
+        let began = Instant::now();
+        let answer = loop {
+            let (answer, told) = asked(people, person, &path, "").await?;
+            let told = told.as_array().context("who is online is no list")?;
+            if told.len() == WATCHED && told.iter().all(|of| of["online"] == true) {
+                break answer;
+            }
+            ensure!(began.elapsed() < COMING, "not all are seen to be online");
+            sleep(LOOK).await;
+        };
+        questions.push(Question { request: request(address, &path, &person.access_token), answer, keys: keys.clone() });
     }
     Ok(questions)
 }

@@ -11,6 +11,8 @@ pub(super) struct Report {
     pub(super) history_at_once: Read,
     pub(super) inbox: Read,
     pub(super) inbox_at_once: Read,
+    pub(super) presence: Read,
+    pub(super) presence_at_once: Read,
     pub(super) check: Check,
 }
 
@@ -65,6 +67,8 @@ impl fmt::Display for Report {
             (many("history"), &self.history_at_once),
             ("inbox".to_owned(), &self.inbox),
             (many("inbox"), &self.inbox_at_once),
+            ("presence".to_owned(), &self.presence),
+            (many("presence"), &self.presence_at_once),
         ];
         for (name, Read { rest, sql, of_sql }) in &kinds {
             writeln!(f, "{name:<20}{:>11.0}{:>10}{}", rest.per_second, Percent(*of_sql), rest.ms)?;

@@ -13,6 +13,9 @@ const INBOX: &str = "\
            h.member_count, m.role, m.peer_id, m.read_number, m.joined_number \
     FROM inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id \
     WHERE m.user_id = $1 AND m.left_sequence IS NULL ORDER BY h.updated_at DESC LIMIT $2";
+const PRESENCE: &str = "\
+    SELECT s.user_id, s.at, EXISTS (SELECT FROM presence.connections c WHERE c.user_id = s.user_id) \
+    FROM presence.seen s WHERE s.user_id = ANY($1)";
 
 pub(super) struct Sql {
     connection: PgConnection,
@@ -29,6 +32,12 @@ impl Sql {
 
     pub(super) async fn inbox(&mut self, user_id: Uuid, limit: usize) -> anyhow::Result<()> {
         self.page(INBOX, user_id, limit).await
+    }
+
+    pub(super) async fn presence(&mut self, user_ids: &[Uuid]) -> anyhow::Result<()> {
+        let rows = sqlx::query(PRESENCE).bind(user_ids).fetch_all(&mut self.connection).await?.len();
+        ensure!(rows == user_ids.len(), "{rows} rows instead of {}", user_ids.len());
+        Ok(())
     }
 
     async fn page(&mut self, statement: &'static str, key: Uuid, limit: usize) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{people::Person, socket::client::Client};
 use events::{Aggregate, Event, EventLog, Partition, PresenceEvent};
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use std::{collections::HashSet, time::Duration};
@@ -85,6 +85,25 @@ async fn the_people_of_a_killed_gateway_go_by_one_fact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "opens ten thousand sockets"]
+async fn ten_thousand_sockets_of_a_killed_gateway_go_by_one_fact() {
+    let story = Story::new("a killed gateway of ten thousand sockets");
+    let mut rig = Rig::start(&story, 1, 2).await;
+    let url = rig.urls().swap_remove(0);
+    let people: Vec<_> = stream::iter(0..2_000).map(|_| Person::sign_up(&url)).buffered(8).collect().await;
+    let owners = people.iter().cycle().take(10_000);
+    let sockets: Vec<_> = stream::iter(owners).map(Client::live).buffered(16).collect().await;
+    timeout(NOTICED, seen(&rig, people.len())).await.expect("all are seen to be there");
+    let before = facts(&rig.log().await).await.len();
+    rig.kill(Victim::Herald(0)).await;
+    let began = Instant::now();
+    timeout(NOTICED, seen(&rig, 0)).await.expect("all are seen to be gone in time");
+    story.tell(format!("{} sockets are gone after {:?}", sockets.len(), began.elapsed()));
+    let facts = facts(&rig.log().await).await;
+    assert_eq!((lost(&facts[before..]).len(), facts.len()), (1, before + 1), "{:?}", &facts[before..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_slept_brings_no_ghosts_back() {
     let story = Story::new("a sleeping gateway");
     let rig = Rig::start(&story, 1, 2).await;
@@ -105,8 +124,12 @@ async fn a_gateway_that_slept_brings_no_ghosts_back() {
     let last = said.iter().rfind(|(of, _)| *of == lost[0]).unwrap();
     assert_eq!(last.1, PresenceEvent::GatewayLost {}, "nothing is said after it");
     // The sockets are gone for good by now: whatever was told for a moment, nobody stays.
-    let nobody = async { while rows(&rig).await["connections"] != json!(1) {} };
-    timeout(NOTICED, nobody).await.expect("nobody but the watcher stays");
+    timeout(NOTICED, seen(&rig, 1)).await.expect("nobody but the watcher stays");
+}
+
+/// Until the view has so many connections.
+async fn seen(rig: &Rig, connections: usize) {
+    while rows(rig).await["connections"] != json!(connections) {}
 }
 
 /// Who is connected and who was seen when, as the view has it.

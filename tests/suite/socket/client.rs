@@ -1,7 +1,7 @@
 //! One connection of a client, for tests that look at each frame of it: it holds
 //! the vector against every position that comes.
 
-use crate::people::Person;
+use crate::{asyncapi, people::Person};
 use events::{Position, Vector};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -109,8 +109,13 @@ impl Client {
         loop {
             let message = timeout(PATIENCE, self.stream.next()).await.expect("a message or the end in time");
             match message {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => {
+                    let frame = serde_json::from_str(&text).unwrap();
+                    asyncapi::told(&frame);
+                    return Ok(frame);
+                }
                 Some(Ok(Message::Close(Some(close)))) => {
+                    asyncapi::closed(close.code.into());
                     return Err(Closed { code: close.code.into(), reason: close.reason.to_string() });
                 }
                 Some(Ok(Message::Ping(_))) => {}

@@ -52,6 +52,25 @@ async fn bad_input_ends_the_socket_with_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_does_nothing_for_long_is_sent_away_where_the_operator_says_so() {
+    let herald = Deployment::new().await.impatient(Duration::from_secs(2)).await;
+    let (ada, bob) = two(&herald.url).await;
+    let begun = Instant::now();
+    let (mut idle, mut busy) = (Client::live(&ada).await, Client::live(&bob).await);
+    let thread = ada.write(&bob, "hi").await.body["thread_id"].clone();
+    idle.say(&json!({ "type": "ping" })).await;
+    let read = async |of: &mut Client| {
+        of.say(&json!({ "type": "receipt", "thread_id": thread, "read": 1 })).await;
+    };
+    read(&mut busy).await;
+    let closed = idle.closed().await;
+    assert_eq!((closed.code, closed.reason.as_str()), (1000, "nothing was done for long"));
+    assert!((2..4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    read(&mut busy).await;
+    busy.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_of_other_origins_are_refused_before_the_upgrade() {
     let herald = Herald::start().await;
     let handshake = |origin: Option<&str>| {

@@ -3,6 +3,7 @@
 
 use super::client::Client;
 use crate::{
+    asyncapi,
     harness::{Deployment, Herald},
     people::{Answer, Person},
 };
@@ -26,6 +27,7 @@ async fn ask(person: &Person, since: Option<&str>, wait: u32) -> Answer {
 pub async fn sync(person: &Person, since: Option<&str>, wait: u32) -> Synced {
     let answer = ask(person, since, wait).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.body["frames"].as_array().unwrap().iter().for_each(asyncapi::told);
     Synced {
         frames: answer.body["frames"].as_array().unwrap().clone(),
         cursor: answer.body["cursor"].as_str().unwrap().to_owned(),
