@@ -8,6 +8,7 @@ use crate::{
     files,
     metrics::{self, Gauges, Listen},
     node::{Node, Role, Settings},
+    push::{self, PushArgs},
 };
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -63,6 +64,8 @@ enum Command {
     Serve(Serve),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
+    /// See to the pushes that nobody took.
+    Push(Push),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
     Config(Config),
     /// Keep the embedded servers alive exactly as long as the process that asked for them.
@@ -120,10 +123,12 @@ struct NodeArgs {
     /// The proxies whose X-Forwarded-For is believed: addresses, or networks as 10.0.0.0/8.
     #[arg(long, env = "HERALD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESSES", global = true)]
     trusted_proxies: Vec<gateway::Proxy>,
+    #[command(flatten)]
+    push: PushArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Switch {
+pub(crate) enum Switch {
     On,
     Off,
 }
@@ -142,6 +147,14 @@ struct Serve {
     /// The views: `postgres://user:password@host:port/database`.
     #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Push {
+    #[command(subcommand)]
+    command: push::Command,
+    #[command(flatten)]
+    serve: Serve,
 }
 
 #[derive(Debug, Args)]
@@ -192,7 +205,8 @@ impl Cli {
         let gauges = Gauges::new(data);
         let work = async {
             match command {
-                Some(Command::Serve(serve)) => run_roles(serve, node, &gauges).await,
+                Some(Command::Serve(serve)) => run(roles(serve, node)?, 1, &gauges, &mut pin_stop()?).await,
+                Some(Command::Push(Push { command, serve })) => push::run(command, &roles(serve, node)?.log).await,
                 Some(Command::Guardian | Command::Config(_) | Command::Bench(_)) | None => {
                     run_everything(embedded, node, &gauges).await
                 }
@@ -248,7 +262,7 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
         servers.nats_url.clone(),
         Some(servers.nats_monitor_url.clone()),
         servers.database_url.clone(),
-    );
+    )?;
     let outcome = tokio::select! {
         outcome = run(settings, nodes, gauges, &mut stop) => outcome,
         failure = servers.failed() => Err(failure.into()),
@@ -258,7 +272,8 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
     Ok(stopped?)
 }
 
-async fn run_roles(serve: Serve, node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
+/// What a node is to do against servers that run elsewhere.
+fn roles(serve: Serve, node: NodeArgs) -> anyhow::Result<Settings> {
     let Serve { role, nats_url, nats_monitor_url, database_url } = serve;
     let needed = |url: Option<String>, flag: &str, variable: &str| {
         url.with_context(|| {
@@ -268,8 +283,7 @@ async fn run_roles(serve: Serve, node: NodeArgs, gauges: &Gauges) -> anyhow::Res
     let nats_url = needed(nats_url, "--nats-url", "HERALD_NATS_URL")?;
     let database_url = needed(database_url, "--database-url", "HERALD_DATABASE_URL")?;
     let asked = durability(&node, 1);
-    let settings = settings(node, asked, role.into_iter().collect(), nats_url, nats_monitor_url, database_url);
-    run(settings, 1, gauges, &mut pin_stop()?).await
+    settings(node, asked, role.into_iter().collect(), nats_url, nats_monitor_url, database_url)
 }
 
 /// Prints the settings that hold.
@@ -336,13 +350,22 @@ fn settings(
     nats_url: String,
     monitor_url: Option<String>,
     database_url: String,
-) -> Settings {
-    let NodeArgs { listen, durability: _, partitions, attachments, allowed_origins, rate_limits, trusted_proxies } =
-        node;
+) -> anyhow::Result<Settings> {
+    let NodeArgs {
+        listen,
+        durability: _,
+        partitions,
+        attachments,
+        allowed_origins,
+        rate_limits,
+        trusted_proxies,
+        push,
+    } = node;
+    let push = push.settings()?;
     let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
     let rate_limits = rate_limits == Switch::On;
     let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
-    Settings { roles, listen, log, database_url, attachments, allowed_origins, rate_limits, trusted_proxies }
+    Ok(Settings { roles, listen, log, database_url, attachments, allowed_origins, rate_limits, trusted_proxies, push })
 }
 
 type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;

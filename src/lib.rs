@@ -8,3 +8,4 @@ pub mod embedded;
 mod files;
 pub mod metrics;
 pub mod node;
+mod push;

@@ -34,6 +34,7 @@ mod waiting;
 mod frame;
 pub mod held;
 pub mod hub;
+pub mod push;
 mod session;
 mod socket;
 

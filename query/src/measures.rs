@@ -30,8 +30,10 @@ pub(crate) enum Question {
     Search,
     Thread,
     Threads,
+    Undelivered,
     UserByUsername,
     Users,
+    Waiting,
 }
 
 pub(crate) struct Measures {
@@ -41,7 +43,7 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
@@ -63,9 +65,16 @@ impl Question {
         Self::Search,
         Self::Thread,
         Self::Threads,
+        Self::Undelivered,
         Self::UserByUsername,
         Self::Users,
+        Self::Waiting,
     ];
+
+    /// Whether it may take long, and is kept from the connections of the others.
+    pub(crate) const fn may_be_dear(self) -> bool {
+        matches!(self, Self::Search | Self::Undelivered | Self::Waiting)
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -90,8 +99,10 @@ impl Question {
             Self::Search => "search",
             Self::Thread => "thread",
             Self::Threads => "threads",
+            Self::Undelivered => "undelivered",
             Self::UserByUsername => "user_by_username",
             Self::Users => "users",
+            Self::Waiting => "waiting",
         }
     }
 }

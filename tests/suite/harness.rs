@@ -91,6 +91,7 @@ impl Deployment {
             allowed_origins: Vec::new(),
             rate_limits: false,
             trusted_proxies: Vec::new(),
+            push: None,
         }
     }
 
