@@ -6,6 +6,7 @@ use events::{
     Blobs, Clock, EventLog, Ids,
     log::{Durability, Options},
 };
+use gateway::push;
 use herald::{
     embedded::{self, Servers},
     node::{Node, Role, Settings},
@@ -79,6 +80,11 @@ impl Deployment {
         let settings = self.settings(Role::ALL);
         let trusted_proxies = proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
         Herald::of(Settings { rate_limits: true, trusted_proxies, ..settings }).await
+    }
+
+    /// One more node with all roles, which tells a receiver of what has not reached people.
+    pub async fn pushing(&self, push: push::Settings) -> Herald {
+        Herald::of(Settings { push: Some(push), ..self.settings(Role::ALL) }).await
     }
 
     fn settings(&self, roles: impl IntoIterator<Item = Role>) -> Settings {

@@ -80,6 +80,15 @@ impl Outbox {
         Ok(None)
     }
 
+    /// How many letters are not posted yet.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn waiting(&self) -> Result<u64, BucketError> {
+        // The record of who pushes is no letter.
+        Ok(self.letters.count().await?.saturating_sub(1))
+    }
+
     pub(super) async fn remove(&self, id: Uuid) -> Result<(), BucketError> {
         self.letters.purge(&key(id)).await
     }
