@@ -240,6 +240,7 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
         (Durability::Replicated, _) => bail!("`replicated` needs three NATS servers: add --nats-nodes 3"),
         (Durability::Fsync, _) => bail!("with several NATS servers durability is `replicated` or `unsynced`"),
     };
+    let push = node.push.settings()?;
     let mut stop = pin_stop()?;
     let start = Servers::start(embedded::Options {
         data: embedded.data,
@@ -262,7 +263,8 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
         servers.nats_url.clone(),
         Some(servers.nats_monitor_url.clone()),
         servers.database_url.clone(),
-    )?;
+        push,
+    );
     let outcome = tokio::select! {
         outcome = run(settings, nodes, gauges, &mut stop) => outcome,
         failure = servers.failed() => Err(failure.into()),
@@ -283,7 +285,8 @@ fn roles(serve: Serve, node: NodeArgs) -> anyhow::Result<Settings> {
     let nats_url = needed(nats_url, "--nats-url", "HERALD_NATS_URL")?;
     let database_url = needed(database_url, "--database-url", "HERALD_DATABASE_URL")?;
     let asked = durability(&node, 1);
-    settings(node, asked, role.into_iter().collect(), nats_url, nats_monitor_url, database_url)
+    let push = node.push.settings()?;
+    Ok(settings(node, asked, role.into_iter().collect(), nats_url, nats_monitor_url, database_url, push))
 }
 
 /// Prints the settings that hold.
@@ -350,7 +353,8 @@ fn settings(
     nats_url: String,
     monitor_url: Option<String>,
     database_url: String,
-) -> anyhow::Result<Settings> {
+    push: Option<gateway::push::Settings>,
+) -> Settings {
     let NodeArgs {
         listen,
         durability: _,
@@ -359,13 +363,12 @@ fn settings(
         allowed_origins,
         rate_limits,
         trusted_proxies,
-        push,
+        push: _,
     } = node;
-    let push = push.settings()?;
     let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
     let rate_limits = rate_limits == Switch::On;
     let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
-    Ok(Settings { roles, listen, log, database_url, attachments, allowed_origins, rate_limits, trusted_proxies, push })
+    Settings { roles, listen, log, database_url, attachments, allowed_origins, rate_limits, trusted_proxies, push }
 }
 
 type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;

@@ -77,14 +77,13 @@ impl PushArgs {
     ///
     /// # Errors
     /// When there is no secret for the address, or one that will not do; never with the secret in it.
-    pub(crate) fn settings(self) -> anyhow::Result<Option<Settings>> {
-        let Self { push_url, push_secret, push_secret_file, push_text, push_window, push_keep } = self;
-        let Some(endpoint) = push_url else { return Ok(None) };
-        let (secret, from) = match (push_secret, push_secret_file) {
-            (Some(secret), _) => (secret, "--push-secret or HERALD_PUSH_SECRET".to_owned()),
+    pub(crate) fn settings(&self) -> anyhow::Result<Option<Settings>> {
+        let Some(endpoint) = self.push_url.clone() else { return Ok(None) };
+        let (secret, from) = match (&self.push_secret, &self.push_secret_file) {
+            (Some(secret), _) => (secret.clone(), "--push-secret or HERALD_PUSH_SECRET".to_owned()),
             (None, Some(file)) => {
                 let shown = file.display();
-                let secret = fs::read_to_string(&file)
+                let secret = fs::read_to_string(file)
                     .with_context(|| format!("the secret of pushes cannot be read from {shown}"))?;
                 (secret, format!("what is in {shown}"))
             }
@@ -97,10 +96,10 @@ impl PushArgs {
         Ok(Some(Settings {
             endpoint,
             secret,
-            text: push_text == crate::cli::Switch::On,
-            window: Duration::from_secs(push_window.into()),
+            text: self.push_text == crate::cli::Switch::On,
+            window: Duration::from_secs(self.push_window.into()),
             again: Settings::AGAIN,
-            keep: Duration::from_hours(push_keep.into()),
+            keep: Duration::from_hours(self.push_keep.into()),
         }))
     }
 }

@@ -372,3 +372,46 @@ async fn the_example_receiver_takes_each_push_once_and_nobody_elses() {
     assert_eq!(lines.next_line().await.unwrap().unwrap(), "\"twice\"");
     assert_eq!(lines.next_line().await.unwrap().unwrap(), "\"last\"");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pushed_is_not_pushed_again_by_the_next_node() {
+    let deployment = Deployment::new().await;
+    let mut receiver = Receiver::start().await;
+    let herald = deployment.pushing(settings(&receiver.url)).await;
+    let ada = Person::sign_up(&herald.url).await;
+    let people: [Person; 6] = several(&herald.url).await;
+    // Each in a window of its own, in whatever partition it lies.
+    for person in &people {
+        succeeds(&ada.write(person, "hi").await);
+        receiver.until(&person.user_id, 1).await;
+    }
+    herald.stop().await;
+    receiver.drain();
+    let herald = deployment.pushing(settings(&receiver.url)).await;
+    let posts = all_so_far(&mut receiver, &ada.at(&herald.url)).await;
+    assert!(told(&posts).is_empty(), "{posts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_of_a_look_that_was_not_brought_to_its_end_are_forgotten() {
+    let deployment = Deployment::new().await;
+    let mut receiver = Receiver::start().await;
+    let herald = deployment.herald().await;
+    let [ada, bob, cyd] = several(&herald.url).await;
+    let bucket = deployment.log.bucket("PUSHES").await.unwrap();
+    for (person, window) in [(&bob, 7), (&cyd, 0)] {
+        let sent = ada.write(person, "before anybody pushed").await;
+        let (id, lead) = (uuid::Uuid::from_u128(window), uuid::Uuid::nil());
+        let pairs = json!([[person.user_id, sent.body["thread_id"]]]);
+        let now = Clock::system().now().timestamp_millis();
+        let letter = json!({
+            "id": id, "lead": lead, "window": window, "made_at": now, "due_at": now, "pairs": pairs,
+        });
+        bucket.put(&format!("letter.{id}"), letter.to_string().into()).await.unwrap();
+    }
+    let herald = deployment.pushing(settings(&receiver.url)).await;
+    let posts = all_so_far(&mut receiver, &ada.at(&herald.url)).await;
+    assert_eq!(told(&posts), HashSet::from([cyd.user_id.as_str()]));
+    let outbox = Outbox::open(&deployment.log).await.unwrap();
+    while outbox.waiting().await.unwrap() > 0 {}
+}

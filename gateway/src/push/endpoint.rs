@@ -61,8 +61,9 @@ impl FromStr for Endpoint {
 }
 
 impl fmt::Display for Endpoint {
+    /// Tells the host only: what follows it may be known to nobody else.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}://{}", self.0.scheme_str().unwrap_or_default(), self.0.host().unwrap_or_default())
     }
 }
 

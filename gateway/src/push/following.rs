@@ -49,37 +49,46 @@ impl Push {
             Ok(facts) => facts,
             Err(error) => return error,
         };
-        let (mut window, mut kept_at) = (Window::default(), Instant::now());
+        let (mut window, mut kept_at) = (Window::after(lead.reached().await), Instant::now());
         loop {
             self.gather(&mut facts, &mut window).await;
-            // A letter that nobody takes stops the making of others, not the log.
-            if room.wait_for(|room| *room).await.is_err() {
-                return BucketError::Unavailable("nobody posts any more".into());
-            }
             let threads = window.threads();
             if threads.is_empty() && kept_at.elapsed() < STALE {
                 continue;
             }
             number += 1;
             let done = async {
+                // A letter that nobody takes stops the making of others, not the log.
+                if room.wait_for(|room| *room).await.is_err() {
+                    return Err(BucketError::Unavailable("nobody posts any more".into()));
+                }
                 self.look(&threads, &window, (lead.id(), number)).await?;
                 lead.commit(window.reached.clone(), number).await
             };
-            if let Err(error) = done.await {
-                return error;
+            tokio::select! {
+                done = done => if let Err(error) = done {
+                    return error;
+                },
+                () = self.tell_lag(&window) => {}
             }
+            (window, kept_at) = (Window::after(window.reached), Instant::now());
+        }
+    }
+
+    /// Tells how old what is looked at is, over and over.
+    async fn tell_lag(&self, window: &Window) {
+        loop {
             measures::lag(window.since.map(|since| self.clock.now() - since));
-            (window, kept_at) = (window.next(), Instant::now());
+            sleep(STALE).await;
         }
     }
 
     /// What is older than a letter may become is not pushed any more.
     async fn subscribe(&self, lead: &Lead) -> Result<Vec<Subscription>, BucketError> {
         let reached = lead.reached().await;
-        let keep = TimeDelta::from_std(self.settings.keep).unwrap_or(TimeDelta::MAX);
         let mut facts = Vec::new();
         for partition in self.log.names().partitions() {
-            let young = self.log.sequence_before(partition, keep).await;
+            let young = self.log.sequence_before(partition, self.keep()).await;
             let young = young.map_err(|error| BucketError::Unavailable(error.into()))?;
             facts.push(self.log.subscribe(partition, reached.get(partition).max(young)));
         }
@@ -93,8 +102,9 @@ impl Push {
         while !window.is_full() {
             let batch = select_all(facts.iter_mut().map(|facts| Box::pin(facts.next_batch(BATCH))));
             let Ok((batch, _, _)) = timeout_at(until, batch).await else { return };
+            let oldest = self.clock.now() - self.keep();
             for envelope in &batch {
-                window.take(envelope);
+                window.take(envelope, oldest);
             }
             if window.since.is_some() && !open {
                 open = true;

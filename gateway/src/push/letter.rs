@@ -3,11 +3,11 @@
 //! Webhooks, so that receivers find a library that checks them.
 
 use super::Secret;
+use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::DateTime;
 use events::{ThreadId, Timestamp, UserId, event::Number};
 use hmac::{Hmac, KeyInit, Mac};
-use hyper::StatusCode;
 use query::{inbox::Kind, waiting::Undelivered};
 use serde::Serialize;
 use sha2::Sha256;

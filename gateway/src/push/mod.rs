@@ -17,6 +17,7 @@ mod window;
 pub use endpoint::{Endpoint, InvalidEndpoint, InvalidSecret, Secret};
 pub use outbox::{Dead, Letter, Outbox};
 
+use chrono::TimeDelta;
 use events::{Clock, EventLog, Ids, ThreadId, UserId, event::Number, log::BucketError};
 use lead::Lead;
 use post::Post;
@@ -123,6 +124,11 @@ impl Push {
             error = self.follow(lead, room) => error,
             error = self.post(lead, &sender) => error,
         }
+    }
+
+    /// How old a push may become.
+    fn keep(&self) -> TimeDelta {
+        TimeDelta::from_std(self.settings.keep).expect("an operator keeps nothing for thousands of years")
     }
 
     /// Removes the letters of a look that was not brought to its end: it is begun again.

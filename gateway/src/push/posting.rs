@@ -10,7 +10,6 @@ use super::{
     outbox::Dead,
     queue::Queue,
 };
-use chrono::TimeDelta;
 use events::log::BucketError;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use query::{Error, View, waiting::Undelivered};
@@ -118,7 +117,6 @@ impl Push {
             return Ok(Became::Done);
         }
         let ended = self.post.send(id, now, letter::body(now, told)).await;
-        let keep = TimeDelta::from_std(self.settings.keep).unwrap_or(TimeDelta::MAX);
         match ended.verdict {
             Verdict::Taken => {
                 measures::posted(pushed.iter().map(|((user_id, _), _)| user_id).collect::<BTreeSet<_>>().len());
@@ -128,7 +126,7 @@ impl Push {
                 self.outbox.remove(id).await?;
                 Ok(Became::Done)
             }
-            Verdict::Again(asked) if now - letter.made_at < keep => {
+            Verdict::Again(asked) if now - letter.made_at < self.keep() => {
                 measures::failed();
                 tracing::warn!(%id, why = ended.why, "a push was not taken, it is tried again");
                 Ok(Became::Failed(asked))

@@ -18,13 +18,17 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The one that follows this one, with nothing in it.
-    pub(super) fn next(self) -> Self {
-        Self { reached: self.reached, ..Self::default() }
+    /// One in which nothing is after that.
+    pub(super) fn after(reached: Vector) -> Self {
+        Self { reached, ..Self::default() }
     }
 
-    pub(super) fn take(&mut self, envelope: &Envelope) {
+    /// Takes a fact; a message that is older than `oldest` is not pushed any more.
+    pub(super) fn take(&mut self, envelope: &Envelope, oldest: Timestamp) {
         self.reached.raise(envelope.position);
+        if envelope.at < oldest {
+            return;
+        }
         if let (Aggregate::Thread(thread_id), Event::Thread(ThreadEvent::MessageSent { number, .. })) =
             (envelope.aggregate, &envelope.event)
         {
@@ -78,13 +82,15 @@ mod tests {
     fn a_thread_is_asked_for_once_however_much_is_written() {
         let mut window = Window::default();
         let renamed = ThreadEvent::Renamed { title: Text::new("t"), number: 3 };
-        for (sequence, thread, event) in [(5, 1, renamed), (6, 1, sent(3)), (7, 2, sent(1)), (8, 1, sent(4))] {
-            window.take(&fact(sequence, thread, event));
+        // Thread 3 was written in too long ago.
+        let facts = [(4, 3, sent(9)), (5, 1, renamed), (6, 1, sent(3)), (7, 2, sent(1)), (8, 1, sent(4))];
+        for (sequence, thread, event) in facts {
+            window.take(&fact(sequence, thread, event), millis(6));
         }
         let thread = |thread| ThreadId::from_uuid(Uuid::from_u128(thread));
         assert_eq!(window.threads(), [(thread(1), 4), (thread(2), 1)]);
         assert_eq!((window.since, window.reached.get(Partition(1))), (Some(millis(6)), 8));
-        let next = window.next();
+        let next = Window::after(window.reached);
         assert_eq!((next.threads().len(), next.since, next.reached.get(Partition(1))), (0, None, 8));
     }
 }
