@@ -138,15 +138,22 @@ struct Serve {
     /// What this node does; the first three live in one process, and any of them starts the edge.
     #[arg(long, env = "HERALD_ROLE", value_enum, value_delimiter = ',', default_values_t = Role::ALL)]
     role: Vec<Role>,
-    /// The log: `nats://host:port`, of a cluster several with commas between them.
-    #[arg(long, env = "HERALD_NATS_URL", value_name = "URL", hide_env_values = true)]
-    nats_url: Option<String>,
-    /// NATS' monitoring address, `http://host:port`: there `fsync` is read back.
-    #[arg(long, env = "HERALD_NATS_MONITOR_URL", value_name = "URL")]
-    nats_monitor_url: Option<String>,
+    #[command(flatten)]
+    log: Log,
     /// The views: `postgres://user:password@host:port/database`.
     #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+}
+
+/// Where a log is that runs elsewhere.
+#[derive(Debug, Args)]
+struct Log {
+    /// The log: `nats://host:port`, of a cluster several with commas between them.
+    #[arg(long, env = "HERALD_NATS_URL", value_name = "URL", hide_env_values = true, global = true)]
+    nats_url: Option<String>,
+    /// NATS' monitoring address, `http://host:port`: there `fsync` is read back.
+    #[arg(long, env = "HERALD_NATS_MONITOR_URL", value_name = "URL", global = true)]
+    nats_monitor_url: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -154,7 +161,7 @@ struct Push {
     #[command(subcommand)]
     command: push::Command,
     #[command(flatten)]
-    serve: Serve,
+    log: Log,
 }
 
 #[derive(Debug, Args)]
@@ -199,6 +206,12 @@ impl Cli {
             let _observability = observability::init(&log, false)?;
             return measure(*options, &node);
         }
+        if let Some(Command::Push(Push { command, log: of })) = command {
+            let _observability = observability::init(&log, false)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(push::run(command, &of.options(durability(&node, 1), node.partitions)?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let data = if command.is_none() { Some(embedded.data.clone()) } else { None };
@@ -206,8 +219,7 @@ impl Cli {
         let work = async {
             match command {
                 Some(Command::Serve(serve)) => run(roles(serve, node)?, 1, &gauges, &mut pin_stop()?).await,
-                Some(Command::Push(Push { command, serve })) => push::run(command, &roles(serve, node)?.log).await,
-                Some(Command::Guardian | Command::Config(_) | Command::Bench(_)) | None => {
+                Some(Command::Guardian | Command::Config(_) | Command::Bench(_) | Command::Push(_)) | None => {
                     run_everything(embedded, node, &gauges).await
                 }
             }
@@ -256,15 +268,9 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
         servers = start => servers?,
         () = &mut stop => return Ok(()),
     };
-    let settings = settings(
-        node,
-        asked,
-        BTreeSet::from(Role::ALL),
-        servers.nats_url.clone(),
-        Some(servers.nats_monitor_url.clone()),
-        servers.database_url.clone(),
-        push,
-    );
+    let (nats_url, monitor_url) = (servers.nats_url.clone(), Some(servers.nats_monitor_url.clone()));
+    let log = options(nats_url, monitor_url, asked, node.partitions);
+    let settings = settings(node, log, BTreeSet::from(Role::ALL), servers.database_url.clone(), push);
     let outcome = tokio::select! {
         outcome = run(settings, nodes, gauges, &mut stop) => outcome,
         failure = servers.failed() => Err(failure.into()),
@@ -276,17 +282,26 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
 
 /// What a node is to do against servers that run elsewhere.
 fn roles(serve: Serve, node: NodeArgs) -> anyhow::Result<Settings> {
-    let Serve { role, nats_url, nats_monitor_url, database_url } = serve;
-    let needed = |url: Option<String>, flag: &str, variable: &str| {
-        url.with_context(|| {
-            format!("{flag} is missing: give it, or set {variable}, or put it into the file of --config")
-        })
-    };
-    let nats_url = needed(nats_url, "--nats-url", "HERALD_NATS_URL")?;
+    let Serve { role, log, database_url } = serve;
+    let log = log.options(durability(&node, 1), node.partitions)?;
     let database_url = needed(database_url, "--database-url", "HERALD_DATABASE_URL")?;
-    let asked = durability(&node, 1);
     let push = node.push.settings()?;
-    Ok(settings(node, asked, role.into_iter().collect(), nats_url, nats_monitor_url, database_url, push))
+    Ok(settings(node, log, role.into_iter().collect(), database_url, push))
+}
+
+fn needed(url: Option<String>, flag: &str, variable: &str) -> anyhow::Result<String> {
+    url.with_context(|| format!("{flag} is missing: give it, or set {variable}, or put it into the file of --config"))
+}
+
+impl Log {
+    fn options(self, durability: Durability, partitions: Option<u16>) -> anyhow::Result<Options> {
+        let nats_url = needed(self.nats_url, "--nats-url", "HERALD_NATS_URL")?;
+        Ok(options(nats_url, self.nats_monitor_url, durability, partitions))
+    }
+}
+
+fn options(nats_url: String, monitor_url: Option<String>, durability: Durability, partitions: Option<u16>) -> Options {
+    Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES }
 }
 
 /// Prints the settings that hold.
@@ -348,26 +363,14 @@ fn successive(settings: &Settings, nodes: u16) -> anyhow::Result<Vec<Settings>> 
 
 fn settings(
     node: NodeArgs,
-    durability: Durability,
+    log: Options,
     roles: BTreeSet<Role>,
-    nats_url: String,
-    monitor_url: Option<String>,
     database_url: String,
     push: Option<gateway::push::Settings>,
 ) -> Settings {
-    let NodeArgs {
-        listen,
-        durability: _,
-        partitions,
-        attachments,
-        allowed_origins,
-        rate_limits,
-        trusted_proxies,
-        push: _,
-    } = node;
+    let NodeArgs { listen, attachments, allowed_origins, rate_limits, trusted_proxies, .. } = node;
     let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
     let rate_limits = rate_limits == Switch::On;
-    let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
     Settings { roles, listen, log, database_url, attachments, allowed_origins, rate_limits, trusted_proxies, push }
 }
 

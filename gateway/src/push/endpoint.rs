@@ -63,7 +63,8 @@ impl FromStr for Endpoint {
 impl fmt::Display for Endpoint {
     /// Tells the host only: what follows it may be known to nobody else.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme_str().unwrap_or_default(), self.0.host().unwrap_or_default())
+        let authority = self.0.authority().map_or("", |authority| authority.as_str());
+        write!(f, "{}://{authority}", self.0.scheme_str().unwrap_or_default())
     }
 }
 

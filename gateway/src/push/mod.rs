@@ -3,6 +3,7 @@
 //! follows the log, makes letters, and posts them. Decides nothing, and nobody
 //! waits for it.
 
+mod claims;
 mod endpoint;
 mod following;
 mod lead;
@@ -18,18 +19,16 @@ pub use endpoint::{Endpoint, InvalidEndpoint, InvalidSecret, Secret};
 pub use outbox::{Dead, Letter, Outbox};
 
 use chrono::TimeDelta;
-use events::{Clock, EventLog, Ids, ThreadId, UserId, event::Number, log::BucketError};
+use claims::Claims;
+use events::{Clock, EventLog, Ids, log::BucketError};
 use lead::Lead;
 use post::Post;
 use query::Views;
-use quick_cache::sync::Cache;
 use std::{io, time::Duration};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_secs(1);
-/// People in threads of whom is remembered what they were told: some 20 MiB.
-const PUSHED: usize = 200_000;
 
 /// What an operator may set.
 #[derive(Debug, Clone)]
@@ -61,8 +60,7 @@ pub struct Push {
     settings: Settings,
     outbox: Outbox,
     post: Post,
-    /// Up to which number people were told of threads lately.
-    pushed: Cache<(UserId, ThreadId), Number>,
+    claims: Claims,
 }
 
 /// Why pushing cannot begin.
@@ -89,7 +87,7 @@ impl Push {
         let post = Post::new(settings.endpoint.clone(), settings.secret.clone()).map_err(PushError::Certificates)?;
         let outbox = Outbox::open(&log).await?;
         lead::begin(&log, &outbox.letters).await?;
-        Ok(Self { log, clock, ids, views, settings, outbox, post, pushed: Cache::new(PUSHED) })
+        Ok(Self { log, clock, ids, views, settings, outbox, post, claims: Claims::new() })
     }
 
     /// Pushes whenever no other node does, until `stop`.

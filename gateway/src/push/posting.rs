@@ -13,7 +13,7 @@ use super::{
 use events::log::BucketError;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use query::{Error, View, waiting::Undelivered};
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -110,8 +110,7 @@ impl Push {
                 return Ok(Became::Unmade);
             }
         };
-        let told: Vec<_> = told.into_iter().filter(|one| self.is_news(one)).collect();
-        let pushed: Vec<_> = told.iter().map(|one| ((one.user_id, one.thread_id), one.last_number)).collect();
+        let (told, claim) = self.claims.claim(told);
         if told.is_empty() {
             self.outbox.remove(id).await?;
             return Ok(Became::Done);
@@ -119,10 +118,8 @@ impl Push {
         let ended = self.post.send(id, now, letter::body(now, told)).await;
         match ended.verdict {
             Verdict::Taken => {
-                measures::posted(pushed.iter().map(|((user_id, _), _)| user_id).collect::<BTreeSet<_>>().len());
-                for (pair, number) in pushed {
-                    self.pushed.insert(pair, number);
-                }
+                measures::posted(claim.people());
+                claim.told();
                 self.outbox.remove(id).await?;
                 Ok(Became::Done)
             }
@@ -138,11 +135,6 @@ impl Push {
                 Ok(Became::Done)
             }
         }
-    }
-
-    /// Whether somebody was not told as much already: after an outage many letters may be about the same.
-    fn is_news(&self, one: &Undelivered) -> bool {
-        self.pushed.get(&(one.user_id, one.thread_id)).is_none_or(|told| told < one.last_number)
     }
 
     /// What is so by now, as far as this node has heard.
