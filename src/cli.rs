@@ -9,6 +9,7 @@ use crate::{
     metrics::{self, Gauges, Listen},
     node::{Node, Role, Settings},
     operate,
+    push::PushArgs,
 };
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -69,6 +70,8 @@ enum Command {
     Quarantine(operate::quarantine::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
+    /// See to the pushes that nobody took.
+    Push(operate::push::Options),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
     Config(Config),
     /// Keep the embedded servers alive exactly as long as the process that asked for them.
@@ -130,10 +133,12 @@ struct NodeArgs {
     /// reading, typing and watching is doing something; `ping` and `refresh` are not.
     #[arg(long, env = "HERALD_IDLE_CLOSE", value_parser = humantime::parse_duration, value_name = "DURATION", global = true)]
     idle_close: Option<Duration>,
+    #[command(flatten)]
+    push: PushArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Switch {
+pub(crate) enum Switch {
     On,
     Off,
 }
@@ -201,6 +206,7 @@ impl Cli {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
+            Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             command => command,
         };
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;
@@ -209,7 +215,7 @@ impl Cli {
         let gauges = Gauges::new(data);
         let work = async {
             match command {
-                Some(Command::Serve(serve)) => run_roles(serve, node, &gauges).await,
+                Some(Command::Serve(serve)) => run(roles(serve, node)?, 1, &gauges, &mut pin_stop()?).await,
                 Some(_) | None => run_everything(embedded, node, &gauges).await,
             }
         };
@@ -247,6 +253,7 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
         (Durability::Replicated, _) => bail!("`replicated` needs three NATS servers: add --nats-nodes 3"),
         (Durability::Fsync, _) => bail!("with several NATS servers durability is `replicated` or `unsynced`"),
     };
+    let push = node.push.settings()?;
     let mut stop = pin_stop()?;
     let start = Servers::start(embedded::Options {
         data: embedded.data,
@@ -262,14 +269,9 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
         servers = start => servers?,
         () = &mut stop => return Ok(()),
     };
-    let settings = settings(
-        node,
-        asked,
-        BTreeSet::from(Role::ALL),
-        servers.nats_url.clone(),
-        Some(servers.nats_monitor_url.clone()),
-        servers.database_url.clone(),
-    );
+    let (nats_url, monitor_url) = (servers.nats_url.clone(), Some(servers.nats_monitor_url.clone()));
+    let log = options(nats_url, monitor_url, asked, node.partitions);
+    let settings = settings(node, log, BTreeSet::from(Role::ALL), servers.database_url.clone(), push);
     let outcome = tokio::select! {
         outcome = run(settings, nodes, gauges, &mut stop) => outcome,
         failure = servers.failed() => Err(failure.into()),
@@ -279,18 +281,22 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
     Ok(stopped?)
 }
 
-async fn run_roles(serve: Serve, node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
+/// What a node is to do against servers that run elsewhere.
+fn roles(serve: Serve, node: NodeArgs) -> anyhow::Result<Settings> {
     let Serve { role, nats_url, nats_monitor_url, database_url } = serve;
-    let needed = |url: Option<String>, flag: &str, variable: &str| {
-        url.with_context(|| {
-            format!("{flag} is missing: give it, or set {variable}, or put it into the file of --config")
-        })
-    };
     let nats_url = needed(nats_url, "--nats-url", "HERALD_NATS_URL")?;
+    let log = options(nats_url, nats_monitor_url, durability(&node, 1), node.partitions);
     let database_url = needed(database_url, "--database-url", "HERALD_DATABASE_URL")?;
-    let asked = durability(&node, 1);
-    let settings = settings(node, asked, role.into_iter().collect(), nats_url, nats_monitor_url, database_url);
-    run(settings, 1, gauges, &mut pin_stop()?).await
+    let push = node.push.settings()?;
+    Ok(settings(node, log, role.into_iter().collect(), database_url, push))
+}
+
+fn needed(url: Option<String>, flag: &str, variable: &str) -> anyhow::Result<String> {
+    url.with_context(|| format!("{flag} is missing: give it, or set {variable}, or put it into the file of --config"))
+}
+
+fn options(nats_url: String, monitor_url: Option<String>, durability: Durability, partitions: Option<u16>) -> Options {
+    Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES }
 }
 
 /// Prints the settings that hold.
@@ -352,17 +358,14 @@ fn successive(settings: &Settings, nodes: u16) -> anyhow::Result<Vec<Settings>> 
 
 fn settings(
     node: NodeArgs,
-    durability: Durability,
+    log: Options,
     roles: BTreeSet<Role>,
-    nats_url: String,
-    monitor_url: Option<String>,
     database_url: String,
+    push: Option<gateway::push::Settings>,
 ) -> Settings {
-    let NodeArgs { listen, durability: _, partitions, attachments, .. } = node;
-    let NodeArgs { allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = node;
+    let NodeArgs { listen, attachments, allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = node;
     let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
     let rate_limits = rate_limits == Switch::On;
-    let log = Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES };
     Settings {
         roles,
         listen,
@@ -373,6 +376,7 @@ fn settings(
         rate_limits,
         trusted_proxies,
         idle_close,
+        push,
     }
 }
 

@@ -17,6 +17,8 @@ use toml::{Table, Value};
 const FLAG: &str = "--config";
 const VARIABLE: &str = "HERALD_CONFIG";
 const MASK: &str = "***";
+/// What the name of a setting ends with that is shown to nobody.
+const SECRET: &str = "secret";
 
 /// What was read: the settings as clap has them, and the file that some are from.
 pub(crate) struct Read {
@@ -72,7 +74,8 @@ impl Read {
         let (name, variable) = (key(arg)?, arg.get_env()?);
         let id = arg.get_id().as_str();
         let value = matches.get_raw(id).map(|values| {
-            let values: Vec<_> = values.map(|value| mask(&value.to_string_lossy())).collect();
+            let masked = |value: &str| if name.ends_with(SECRET) { MASK.to_owned() } else { mask(value) };
+            let values: Vec<_> = values.map(|value| masked(&value.to_string_lossy())).collect();
             values.join(",")
         });
         let file = || self.file.as_ref().filter(|file| file.values.contains_key(&name));

@@ -9,3 +9,4 @@ mod files;
 pub mod metrics;
 pub mod node;
 mod operate;
+mod push;

@@ -15,7 +15,11 @@ use events::{
     Blobs, Clock, EventLog, Ids,
     log::{BucketError, Durability, Options},
 };
-use gateway::{App, hub::Hub};
+use gateway::{
+    App,
+    hub::Hub,
+    push::{self, Push, PushError},
+};
 use projection::{Applied, Runner, View, keep_generations};
 use query::{Freshness, Views};
 use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
@@ -64,6 +68,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<gateway::Proxy>,
     /// How long somebody may do nothing over a socket; `None`: as long as they like.
     pub idle_close: Option<Duration>,
+    /// Who is told of messages that have not reached people, if anybody.
+    pub push: Option<push::Settings>,
 }
 
 /// A running node.
@@ -177,7 +183,7 @@ impl Node {
         self.tasks.spawn(until(self.stop.clone(), keeper));
         let stop = self.stop.clone();
         let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
-        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = settings;
+        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, push, .. } = settings;
         if roles.contains(&Role::Command) {
             let open = async || Promises::open(log.clone(), accounts.clone()).await;
             let promises = opened("the policies' bucket", of_bucket, open).await?;
@@ -188,6 +194,16 @@ impl Node {
             let open = async || Gateways::open(log.clone(), clock.clone(), ids.clone()).await;
             let gateways = opened("the gateways' leases", of_bucket, open).await?;
             self.tasks.spawn(until(self.stop.clone(), gateways.run()));
+        }
+        if let Some(settings) = push.filter(|_| roles.contains(&Role::Gateway)) {
+            let open =
+                async || Push::open(log.clone(), clock.clone(), ids.clone(), views.clone(), settings.clone()).await;
+            let passes = |error: &PushError| matches!(error, PushError::Bucket(_));
+            let push = opened("the bucket of pushes", passes, open).await?.run(self.stop.clone());
+            self.tasks.spawn(async move {
+                push.await;
+                Ok(())
+            });
         }
         self.tasks.spawn(until(self.stop.clone(), turn_keys(accounts.clone())));
         if !rate_limits {

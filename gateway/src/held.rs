@@ -66,6 +66,8 @@ pub const PLACES: &[(&str, Held)] = &[
     ("SNAPSHOTS", Held::Untold("what commands know of people and threads, made of the facts and thrown away at will")),
     ("SIGNING", Held::Untold("the deployment's own secrets")),
     ("POLICIES", Held::Untold("how far policies have come")),
+    ("PUSHES", Held::Untold("which people are to be pushed about which threads, for days at the most")),
+    ("PUSHES_DEAD", Held::Untold("the same of pushes that nobody took, for a week")),
     ("LOG", Held::Untold("what the log is")),
     ("process memory", Held::Untold("caches of the above, and what limits have counted for a day")),
     ("process logs", Held::Untold("ids of requests and failures; no texts, names or addresses")),

@@ -35,6 +35,7 @@ mod waiting;
 mod frame;
 pub mod held;
 pub mod hub;
+pub mod push;
 mod session;
 mod socket;
 

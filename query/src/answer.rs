@@ -1,6 +1,6 @@
 //! An answer, and the checkpoint that it is true at.
 
-use crate::{Error, View};
+use crate::{Error, View, inbox::Kind};
 use events::{Vector, event::Role};
 use sqlx::{Row, postgres::PgRow};
 
@@ -59,5 +59,13 @@ pub(crate) fn role(column: &str) -> Result<Role, Error> {
         "admin" => Ok(Role::Admin),
         "member" => Ok(Role::Member),
         other => Err(Error::Inconsistent(format!("a member of role {other}").into())),
+    }
+}
+
+pub(crate) fn kind(column: &str) -> Result<Kind, Error> {
+    match column {
+        "direct" => Ok(Kind::Direct),
+        "group" => Ok(Kind::Group),
+        other => Err(Error::Inconsistent(format!("a thread of kind {other}").into())),
     }
 }

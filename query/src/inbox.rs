@@ -255,7 +255,7 @@ fn thread(row: &PgRow) -> Result<Thread, Error> {
     };
     Ok(Thread {
         thread_id: ThreadId::from_uuid(row.try_get("thread_id")?),
-        kind: kind(row)?,
+        kind: answer::kind(row.try_get("kind")?)?,
         title: row.try_get("title")?,
         picture: row.try_get::<Option<Uuid>, _>("picture")?.map(AttachmentId::from_uuid),
         peer_id: row.try_get::<Option<Uuid>, _>("peer_id")?.map(UserId::from_uuid),
@@ -305,14 +305,6 @@ fn receipt(row: &PgRow) -> Result<Receipt, Error> {
 
 fn number(row: &PgRow, column: &str) -> Result<u32, Error> {
     u32::try_from(row.try_get::<i32, _>(column)?).map_err(Error::inconsistent)
-}
-
-fn kind(row: &PgRow) -> Result<Kind, Error> {
-    match row.try_get("kind")? {
-        "direct" => Ok(Kind::Direct),
-        "group" => Ok(Kind::Group),
-        other => Err(Error::Inconsistent(format!("a thread of kind {other}").into())),
-    }
 }
 
 fn role(row: &PgRow) -> Result<Role, Error> {

@@ -19,6 +19,7 @@ pub mod search;
 pub mod timeline;
 mod view;
 mod views;
+pub mod waiting;
 
 #[cfg(test)]
 mod tests;

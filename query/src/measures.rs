@@ -31,8 +31,10 @@ pub(crate) enum Question {
     SetAside,
     Thread,
     Threads,
+    Undelivered,
     UserByUsername,
     Users,
+    Waiting,
 }
 
 pub(crate) struct Measures {
@@ -42,7 +44,7 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 26] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
@@ -65,9 +67,16 @@ impl Question {
         Self::SetAside,
         Self::Thread,
         Self::Threads,
+        Self::Undelivered,
         Self::UserByUsername,
         Self::Users,
+        Self::Waiting,
     ];
+
+    /// Whether it may take long, and is kept from the connections of the others.
+    pub(crate) const fn may_be_dear(self) -> bool {
+        matches!(self, Self::Search | Self::Undelivered | Self::Waiting)
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -93,8 +102,10 @@ impl Question {
             Self::SetAside => "set_aside",
             Self::Thread => "thread",
             Self::Threads => "threads",
+            Self::Undelivered => "undelivered",
             Self::UserByUsername => "user_by_username",
             Self::Users => "users",
+            Self::Waiting => "waiting",
         }
     }
 }

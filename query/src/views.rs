@@ -19,7 +19,7 @@ use tracing::Instrument;
 const STATEMENT: &str = "3s";
 /// A connection that says nothing for longer than a statement may take is dead.
 const SILENCE: Duration = Duration::from_secs(4);
-/// For so many connections there is one more for searches.
+/// For so many connections there is one more for what may be dear.
 const APART: u32 = 4;
 const ACQUIRE: Duration = Duration::from_secs(2);
 
@@ -138,7 +138,7 @@ impl Views {
     ) -> Result<Vec<PgRow>, Error> {
         let began = Instant::now();
         let span = tracing::debug_span!("query.rows", query = question.name());
-        let pool = if question == Question::Search { &self.apart } else { &self.pool };
+        let pool = if question.may_be_dear() { &self.apart } else { &self.pool };
         let rows = fetch(pool, query).instrument(span).await;
         self.measures.asked(question, &rows, began.elapsed());
         rows

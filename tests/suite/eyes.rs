@@ -72,6 +72,7 @@ async fn metrics_tell_what_happened() {
         ("herald_gateway_closed_sockets_total{code=\"4400\"}", 1.0),
         ("herald_query_duration_seconds_count{query=\"history\",outcome=\"answered\"}", 1.0),
         ("herald_query_duration_seconds_count{query=\"memberships\",outcome=\"answered\"}", 1.0),
+        ("herald_push_waiting_letters", 0.0),
         ("db_client_connection_count{state=\"idle\"}", 1.0),
         ("db_client_connection_max", 1.0),
         ("herald_postgres_up", 1.0),

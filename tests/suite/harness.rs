@@ -6,6 +6,7 @@ use events::{
     Blobs, Clock, EventLog, Ids,
     log::{Durability, Options},
 };
+use gateway::push;
 use herald::{
     embedded::{self, Servers},
     node::{Node, Role, Settings},
@@ -86,6 +87,11 @@ impl Deployment {
         Herald::of(Settings { idle_close: Some(idle_close), ..self.settings(Role::ALL) }).await
     }
 
+    /// One more node with all roles, which tells a receiver of what has not reached people.
+    pub async fn pushing(&self, push: push::Settings) -> Herald {
+        Herald::of(Settings { push: Some(push), ..self.settings(Role::ALL) }).await
+    }
+
     fn settings(&self, roles: impl IntoIterator<Item = Role>) -> Settings {
         Settings {
             roles: BTreeSet::from_iter(roles),
@@ -97,6 +103,7 @@ impl Deployment {
             rate_limits: false,
             trusted_proxies: Vec::new(),
             idle_close: None,
+            push: None,
         }
     }
 

@@ -21,6 +21,7 @@ mod people;
 mod presence;
 mod process;
 mod proxy;
+mod push;
 mod rest;
 mod sessions;
 mod socket;

@@ -126,10 +126,14 @@ async fn what_cannot_be_is_refused_with_the_remedy() {
         (&["serve", "--database-url", "postgres://db/herald"], "HERALD_NATS_URL"),
         (&["serve", "--nats-url", "nats://nats"], "HERALD_DATABASE_URL"),
         (&["--config", "/nowhere/herald.toml"], "HERALD_CONFIG"),
+        (&["--push-url", "http://push.example/"], "must be https"),
+        (&["--push-url", "https://push.example/"], "HERALD_PUSH_SECRET_FILE"),
+        (&["--push-url", "https://push.example/", "--push-secret", "hunter2"], "base64 of 24 to 64 random bytes"),
     ] {
         let refused = run(arguments, &[]).await;
         assert!(!refused.status.success());
         assert!(text(&refused.stderr).contains(remedy), "{}", text(&refused.stderr));
+        assert!(!text(&refused.stderr).contains("hunter2"));
     }
 }
 
@@ -145,6 +149,7 @@ async fn settings_say_where_they_are_from_and_keep_their_secrets() {
         ("HERALD_CONFIG", file),
         ("HERALD_PARTITIONS", "16"),
         ("HERALD_DATABASE_URL", "postgres://herald:hunter2@db/herald"),
+        ("HERALD_PUSH_SECRET", "whsec_hunter3"),
     ];
     let shown = run(&["config", "--json", "--nats-url", "nats://token@nats:4222"], &environment).await;
     assert!(shown.status.success(), "{}", text(&shown.stderr));
@@ -155,6 +160,7 @@ async fn settings_say_where_they_are_from_and_keep_their_secrets() {
         ("role", Some("query,projection"), file),
         ("database_url", Some("postgres://herald:***@db/herald"), "HERALD_DATABASE_URL"),
         ("nats_url", Some("nats://***@nats:4222"), "--nats-url"),
+        ("push_secret", Some("***"), "HERALD_PUSH_SECRET"),
         ("durability", Some("replicated"), "default"),
         ("data", Some("data"), "default"),
         ("nats_monitor_url", None, "default"),
@@ -165,9 +171,9 @@ async fn settings_say_where_they_are_from_and_keep_their_secrets() {
     let shown = run(&["config"], &environment).await;
     let (printed, said) = (text(&shown.stdout), text(&shown.stderr));
     assert!(printed.lines().any(|line| line.starts_with("listen ") && line.ends_with(file)), "{printed}");
-    for secret in ["hunter2", "token@"] {
+    for secret in ["hunter2", "hunter3", "token@"] {
         assert!(!printed.contains(secret) && !said.contains(secret), "{printed}");
     }
     let help = text(&run(&["serve", "--help"], &environment).await.stdout);
-    assert!(!help.contains("hunter2"), "{help}");
+    assert!(!help.contains("hunter2") && !help.contains("hunter3"), "{help}");
 }

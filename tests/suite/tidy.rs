@@ -25,7 +25,7 @@ const CONFINED: [(&str, &[&str]); 3] =
     [("async-nats", &["events"]), ("axum", &["gateway"]), ("sqlx", &["herald", "projection", "query"])];
 
 /// Files, and folders with all below them, that are functions of their arguments.
-const PURE: [&str; 30] = [
+const PURE: [&str; 33] = [
     "command/src/decider.rs",
     "command/src/thread/",
     "command/src/user.rs",
@@ -47,6 +47,9 @@ const PURE: [&str; 30] = [
     "gateway/src/hub/stay.rs",
     "gateway/src/hub/telling.rs",
     "gateway/src/hub/told.rs",
+    "gateway/src/push/letter.rs",
+    "gateway/src/push/queue.rs",
+    "gateway/src/push/window.rs",
     "gateway/src/session/",
     "projection/src/directory.rs",
     "projection/src/inbox.rs",

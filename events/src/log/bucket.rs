@@ -119,6 +119,14 @@ impl Bucket {
         self.0.stream.get_info().await.map(|info| info.state.last_sequence).map_err(unavailable)
     }
 
+    /// How many records there are.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn count(&self) -> Result<u64, BucketError> {
+        self.0.stream.get_info().await.map(|info| info.state.messages).map_err(unavailable)
+    }
+
     /// Writes a record unless there is one.
     ///
     /// # Errors

@@ -142,6 +142,14 @@ impl EventLog {
         Bucket::open(&self.0.context, self.0.names.bucket(kind), self.0.durability, Duration::ZERO).await
     }
 
+    /// Opens a small bucket whose records are gone after that time.
+    ///
+    /// # Errors
+    /// When NATS does not answer or refuses.
+    pub async fn fading_bucket(&self, kind: &str, max_age: Duration) -> Result<Bucket, BucketError> {
+        Bucket::open(&self.0.context, self.0.names.bucket(kind), self.0.durability, max_age).await
+    }
+
     /// Opens a kind of bucket that grows with the users, one for each partition. A record that was
     /// not written again for `max_age` is gone; zero: it stays.
     ///

@@ -34,6 +34,8 @@ pub const CLIENT: &str = "00f067aa0ba902b7";
 
 const SAID: [&str; 4] = ["walrus at noon", "lobster quadrille", "jabberwock burbled", "cheshire grin"];
 const WRONG_PASSWORD: &str = "a wrong horse battery";
+/// Where pushes go, and what they are signed with; both are secrets, but for the host.
+const PUSHES: (&str, &str) = ("http://127.0.0.1:9/crawfish", "whsec_YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyAhISE=");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was seen.
@@ -61,6 +63,9 @@ async fn converse() -> Seen {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ("HERALD_LOG", "debug"),
+        // Nobody takes pushes there.
+        ("HERALD_PUSH_URL", PUSHES.0),
+        ("HERALD_PUSH_SECRET", PUSHES.1),
     ];
     let herald = Herald::start(&arguments, &environment).await;
     let (ada, bob) = (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
@@ -99,7 +104,7 @@ async fn converse() -> Seen {
     assert!(status.success(), "{status}");
     let people = [&ada, &bob, &again];
     let mut secrets: Vec<_> = SAID.iter().map(|text| (*text).to_owned()).collect();
-    secrets.extend([PASSWORD.to_owned(), WRONG_PASSWORD.to_owned()]);
+    secrets.extend([PASSWORD, WRONG_PASSWORD, "crawfish", PUSHES.1].map(str::to_owned));
     secrets.extend(people.iter().flat_map(|person| [person.access_token.clone(), person.refresh_token.clone()]));
     secrets.extend(refreshed);
     let ids =

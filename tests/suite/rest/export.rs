@@ -4,6 +4,7 @@ use super::told;
 use crate::{
     harness::{self, Deployment},
     people::{Person, key},
+    push,
 };
 use futures_util::StreamExt;
 use gateway::held::{Held, PLACES};
@@ -97,7 +98,7 @@ async fn an_export_tells_all_that_is_held_of_somebody_and_says_what_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_of_places_where_data_lies_is_complete() {
     let deployment = Deployment::new().await;
-    let herald = deployment.herald().await;
+    let herald = deployment.pushing(push::settings(&push::Receiver::start().await.url)).await;
     let ada = Person::sign_up(&herald.url).await;
     let end = deployment.log.end().await.unwrap().to_string();
     let lines = export(&ada, &end).await;
