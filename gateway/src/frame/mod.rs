@@ -9,5 +9,5 @@ mod server;
 mod tests;
 
 pub(crate) use attached::Attached;
-pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId, SendFrame};
+pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId, Resume, SendFrame};
 pub(crate) use server::{Change, ServerFrame, ack, error};
