@@ -12,7 +12,10 @@ use events::{
     Aggregate, Clock, Event, EventId, EventLog, Ids, MessageKey, Partition, Text, ThreadEvent, ThreadId, UserId,
     envelope::Draft, log::Snapshot,
 };
-use std::time::Duration;
+use std::{
+    io::{Write, stderr},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 const P: Partition = Partition(0);
@@ -194,7 +197,8 @@ async fn long_how_long_a_cold_load_takes() {
     }
     raw.settle(0).await;
     let bytes = log.stored_bytes().await.unwrap();
-    eprintln!("{events} facts ({} in the large thread), {bytes} B, in {:?}", large.facts, began.elapsed());
+    writeln!(stderr(), "{events} facts ({} in the large thread), {bytes} B, in {:?}", large.facts, began.elapsed())
+        .unwrap();
 
     truth.restart().await;
     let log = truth.open(1).await;
@@ -207,7 +211,8 @@ async fn long_how_long_a_cold_load_takes() {
         }
         let first = took[0];
         took.sort_unstable();
-        eprintln!("{name}: first {first:?}, p50 {:?}, p99 {:?}", took[times / 2], took[times * 99 / 100]);
+        writeln!(stderr(), "{name}: first {first:?}, p50 {:?}, p99 {:?}", took[times / 2], took[times * 99 / 100])
+            .unwrap();
     };
     timed("63 facts all over the log, no snapshot", sparse.aggregate, 20).await;
     timed("large, no snapshot", large.aggregate, 1).await;
