@@ -136,6 +136,7 @@ impl Node {
             stop: CancellationToken::new(),
             tasks: JoinSet::new(),
         };
+        node.tasks.spawn(watch(log.clone(), node.stop.clone()));
         if settings.roles.contains(&Role::Projection) {
             for view in View::ALL {
                 let runner = Runner::new(view, log.clone(), &settings.database_url)?;
@@ -307,6 +308,14 @@ fn of_bucket(_: &BucketError) -> bool {
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) -> anyhow::Result<()> {
     stop.run_until_cancelled(work).await;
     Ok(())
+}
+
+/// Fails once the log is another one than was opened: what this node remembers of it is of another history.
+async fn watch(log: EventLog, stop: CancellationToken) -> anyhow::Result<()> {
+    match stop.run_until_cancelled(log.replaced()).await {
+        Some(()) => bail!("the log was restored, replaced or cut short beneath this node: start it anew"),
+        None => Ok(()),
+    }
 }
 
 /// Follows the signing keys, and makes the next one where it is due.

@@ -10,15 +10,20 @@ use cache::{Cache, Cell, Known, Slot};
 use events::{
     Aggregate as Id, Clock, EventId, EventLog, Ids, Position, Timestamp, UserId,
     envelope::Draft,
-    log::{AppendError, History, LogError, Snapshot},
+    log::{AppendError, History, LogError, Replay, Snapshot},
 };
 use measures::Measures;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// How often a command is decided anew because others were faster.
 const ATTEMPTS: u32 = 16;
 /// A state that is further behind than so many facts is loaded anew: a snapshot may be near the end.
 const FAR: usize = 128;
+/// More facts than that are not followed link by link: the log is read from end to end for them.
+const LONG: usize = 1_024;
+/// How often a long load keeps what it has come to, so that the next goes on from there.
+const PROGRESS: Duration = Duration::from_secs(5);
 /// Longer than this a hot aggregate is waited for at most once.
 const LONGEST_PAUSE_MS: u64 = 50;
 
@@ -92,6 +97,11 @@ impl<A: Aggregate> Handler<A> {
         for attempt in 0..ATTEMPTS {
             slot = self.fill(id, &cell, slot).await?;
             let known = slot.as_mut().expect("filled above");
+            if known.connection != self.log.connections() {
+                // Another history may have come to the same sequence meanwhile: no expectation would tell them apart.
+                self.catch_up(id, &cell, &mut slot).await?;
+                continue;
+            }
             match known.state.decide(command) {
                 Ok(Some(event)) => match self.append(id, by, known, event).await {
                     Ok(at) => {
@@ -113,7 +123,7 @@ impl<A: Aggregate> Handler<A> {
                     Err(AppendError::Log(error)) => return Err(error.into()),
                 },
                 unchanged => {
-                    if self.log.last_sequence(id).await? == known.sequence {
+                    if self.log.newest(id).await? == known.last() {
                         unchanged.map_err(HandleError::Rejected)?;
                         return Ok(Handled { position: self.position(id, known), at: None, seen: see(&known.state) });
                     }
@@ -185,25 +195,57 @@ impl<A: Aggregate> Handler<A> {
     }
 
     async fn load(&self, id: Id) -> Result<Known<A>, LogError> {
+        let connection = self.log.connections();
         let snapshot = self.log.snapshot(id, A::SHAPE).await?;
-        let kept =
-            |Snapshot { sequence, event_id, state }| Known { sequence, event_id: Some(event_id), state, unkept: 0 };
+        let kept = |Snapshot { sequence, event_id, state }| Known {
+            sequence,
+            event_id: Some(event_id),
+            state,
+            unkept: 0,
+            connection,
+        };
         // A snapshot that the log does not bear out is as good as none.
-        for mut known in snapshot.map(kept).into_iter().chain([Known::default()]) {
-            if let History::Since(facts) = self.log.history(id, known.last()).await? {
-                known.extend(&facts);
-                return Ok(known);
+        for mut known in snapshot.map(kept).into_iter().chain([Known { connection, ..Known::default() }]) {
+            match self.log.history_within(id, known.last(), LONG).await? {
+                History::Since(facts) => {
+                    known.extend(&facts);
+                    return Ok(known);
+                }
+                History::TooLong => {
+                    if let Some(facts) = self.log.replay(id, known.last()).await? {
+                        return self.replay(id, known, facts).await;
+                    }
+                }
+                History::Foreign => {}
             }
         }
         Err(LogError::Unstable)
     }
 
+    /// Folds a long history. One that is broken off goes on, at the next load, where this one kept a snapshot last.
+    async fn replay(&self, id: Id, mut known: Known<A>, mut facts: Replay) -> Result<Known<A>, LogError> {
+        let (mut folded, mut told) = (0, Instant::now());
+        while let Some(batch) = facts.next_batch().await? {
+            known.extend(&batch);
+            folded += batch.len();
+            if told.elapsed() >= PROGRESS {
+                told = Instant::now();
+                let (at, end) = facts.progress();
+                tracing::info!(aggregate = %id, folded, at, end, "a long history is read");
+                self.cache.keep(id, &mut known);
+            }
+        }
+        Ok(known)
+    }
+
     /// Brings a state up to the log. One of another history, or far behind, is dropped, to be loaded anew.
     async fn catch_up(&self, id: Id, cell: &Arc<Cell<A>>, slot: &mut Slot<A>) -> Result<(), LogError> {
         let Some(known) = slot.as_mut() else { return Ok(()) };
+        let connection = self.log.connections();
         match self.log.history_within(id, known.last(), FAR).await? {
             History::Since(facts) => {
                 known.extend(&facts);
+                known.connection = connection;
                 self.cache.changed(id, cell, known);
             }
             History::TooLong => **slot = None,

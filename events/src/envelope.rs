@@ -97,6 +97,15 @@ impl Draft {
 }
 
 impl SealedEnvelope {
+    /// The id of a stored event, whether or not this build knows its shape.
+    pub(crate) fn id(bytes: &[u8]) -> Result<EventId, DecodeError> {
+        #[derive(Deserialize)]
+        struct Identity {
+            id: EventId,
+        }
+        Ok(serde_json::from_slice::<Identity>(bytes)?.id)
+    }
+
     pub(crate) fn decode(position: Position, aggregate: Aggregate, bytes: &[u8]) -> Result<Self, DecodeError> {
         fn parse<E: for<'de> Deserialize<'de> + Into<Event>>(
             position: Position,

@@ -6,6 +6,7 @@ mod away;
 
 use crate::{
     app::App,
+    frame::Resume,
     hub::{Heard, Missed, Reach, Seat},
 };
 use events::{UserId, Vector};
@@ -36,12 +37,18 @@ pub(crate) async fn attach(
     app: &App,
     seat: &Seat,
     user_id: UserId,
-    resume: Option<&Vector>,
+    resume: Option<&Resume>,
 ) -> Result<Heard, Unavailable> {
-    if let Some(resume) = resume {
-        catch_up(app, resume).await?;
-    }
-    let from = resume.unwrap_or(seat.entered());
+    let from = match resume {
+        Some(Resume { epoch: Some(epoch), .. }) if *epoch != app.log.epoch() => {
+            return seat.go_live(Missed::TooMuch).ok_or(Unavailable("this node is behind"));
+        }
+        Some(Resume { vector, .. }) => {
+            catch_up(app, vector).await?;
+            vector
+        }
+        None => seat.entered(),
+    };
     let mut entered = seat.entered().clone();
     for _ in 0..ATTEMPTS {
         if let Some(missed) = gather(app, seat, user_id, from, &entered).await?

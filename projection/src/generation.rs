@@ -13,7 +13,7 @@ use crate::{
     },
     view::TABLES,
 };
-use events::{EventLog, Position};
+use events::{EventLog, Ids, Position};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -138,6 +138,8 @@ async fn judge(
         return wrong("its checkpoint names other partitions than the log has");
     }
     if let Some(position) = foreign(&checkpoint, log).await? {
+        // Clients, too, remember what it does not hold any more.
+        log.renew_epoch(&Ids::random()).await?;
         return Ok(Verdict::Wrong(format!("the log's event at {position} is not the one that it applied last")));
     }
     if version < view.version() {

@@ -19,22 +19,26 @@ use events::{
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 
-struct Node {
-    log: EventLog,
-    threads: Threads,
+pub struct Node {
+    pub log: EventLog,
+    pub threads: Threads,
     users: Handler<User>,
 }
 
 async fn node(options: &Options) -> Node {
+    node_on(EventLog::open(options, &Ids::random()).await.unwrap()).await
+}
+
+/// What decides on a node, and nothing else of it.
+pub async fn node_on(log: EventLog) -> Node {
     let (clock, ids) = (Clock::system(), Ids::random());
-    let log = EventLog::open(options, &ids).await.unwrap();
     let users = Handler::new(log.clone(), clock.clone(), ids.clone(), 1 << 20);
     let attachments = harness::attachments(&log, &clock).await;
     let threads = Threads::new(log.clone(), &clock, &ids, users.clone(), attachments);
     Node { log, threads, users }
 }
 
-async fn sign_up(node: &Node) -> UserId {
+pub async fn sign_up(node: &Node) -> UserId {
     let user_id = UserId::from_uuid(Ids::random().next());
     node.log.keyring().make(user_id).await.unwrap();
     let sign_up = user::Command::SignUp { username: Text::new("somebody"), display_name: Text::new("Somebody") };
@@ -42,7 +46,7 @@ async fn sign_up(node: &Node) -> UserId {
     user_id
 }
 
-fn send(by: UserId, to: To, body: &str) -> Send {
+pub fn send(by: UserId, to: To, body: &str) -> Send {
     let key = MessageKey::from_uuid(Ids::random().next());
     Send {
         by,
@@ -221,7 +225,7 @@ async fn a_state_that_leaves_the_cache_changed_is_kept_as_a_snapshot() {
     }
 }
 
-fn group(by: UserId, members: &[UserId]) -> NewGroup {
+pub fn group(by: UserId, members: &[UserId]) -> NewGroup {
     NewGroup { by, thread_id: None, title: Line::parse("group").unwrap(), members: members.to_vec() }
 }
 

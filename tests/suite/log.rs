@@ -251,7 +251,7 @@ async fn a_lost_acknowledgement_does_not_hide_that_another_was_faster() {
     proxy.swallow_answers();
     let mut late = JoinSet::new();
     late.spawn(async move { behind.append(&message(thread, ada, 1), Some(0)).await });
-    let last = deployment.log.last_sequence(Aggregate::Thread(thread)).await.unwrap();
+    let (last, _) = deployment.log.newest(Aggregate::Thread(thread)).await.unwrap().unwrap();
     deployment.log.append(&message(thread, ada, 2), Some(last)).await.unwrap();
     proxy.cut();
     assert!(matches!(late.join_next().await.unwrap().unwrap(), Err(AppendError::Conflict)));

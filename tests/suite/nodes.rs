@@ -51,7 +51,7 @@ async fn roles_apart_start_before_their_servers_and_stop_after_them() {
     let database_url = apart.database_url().unwrap();
     let launch = |role: &str| {
         let urls = ["--nats-url", &nats_url, "--nats-monitor-url", &monitor_url, "--database-url", &database_url];
-        Process::launch(&[&["serve", "--role", role][..], &urls].concat(), free_address())
+        Process::launch(&crate::harness::program(), &[&["serve", "--role", role][..], &urls].concat(), free_address())
     };
     let (projection, edge) = (launch("projection"), launch("command,query,gateway"));
     until(&format!("{}/healthz", edge.url), StatusCode::OK).await;

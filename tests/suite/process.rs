@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::{
     collections::VecDeque,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
 };
@@ -33,7 +34,7 @@ pub struct Said(Arc<Mutex<VecDeque<String>>>);
 impl Process {
     /// Starts it at any free address and waits until it says where it serves.
     pub async fn start(arguments: &[&str]) -> Self {
-        let mut child = spawn(arguments, "127.0.0.1:0");
+        let mut child = spawn(&harness::program(), arguments, "127.0.0.1:0");
         let mut lines = lines(&mut child);
         let said = Said::default();
         let url = serving(&mut lines, &said).await;
@@ -41,8 +42,8 @@ impl Process {
     }
 
     /// Starts it at an address, and does not wait for anything.
-    pub fn launch(arguments: &[&str], address: SocketAddr) -> Self {
-        let mut child = spawn(arguments, &address.to_string());
+    pub fn launch(program: &Path, arguments: &[&str], address: SocketAddr) -> Self {
+        let mut child = spawn(program, arguments, &address.to_string());
         let said = Said::default();
         let log = drain(lines(&mut child), &said);
         Self { url: format!("http://{address}"), child, said, _log: log }
@@ -56,6 +57,11 @@ impl Process {
     /// SIGTERM, and how it ended.
     pub async fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.child.wait().await.unwrap()
+    }
+
+    /// How it ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
     }
 
@@ -100,8 +106,8 @@ pub fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-fn spawn(arguments: &[&str], listen: &str) -> Child {
-    Command::new(harness::program())
+fn spawn(program: &Path, arguments: &[&str], listen: &str) -> Child {
+    Command::new(program)
         .args(arguments)
         .args(["--listen", listen])
         .env("HERALD_RATE_LIMITS", "off")

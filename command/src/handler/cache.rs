@@ -31,6 +31,8 @@ pub(super) struct Known<A> {
     pub(super) state: A,
     /// How many events came after the newest snapshot.
     pub(super) unkept: u64,
+    /// The connection to NATS on which the log last bore it out.
+    pub(super) connection: u64,
 }
 
 /// The place of one aggregate, held by one writer; it may be handed on to a task.
@@ -107,8 +109,14 @@ impl<A: Aggregate> Cache<A> {
             self.cells.insert(id, Weighed { cell: Arc::clone(cell), weight });
             self.measures.size(self.cells.weight(), self.cells.len());
         }
-        if known.unkept >= SNAPSHOT_EVERY.max(weight / SNAPSHOT_BYTES) && self.due.try_send((id, known.clone())).is_ok()
-        {
+        if known.unkept >= SNAPSHOT_EVERY.max(weight / SNAPSHOT_BYTES) {
+            self.keep(id, known);
+        }
+    }
+
+    /// Has a snapshot kept, where there is room for one more.
+    pub(super) fn keep(&self, id: Id, known: &mut Known<A>) {
+        if self.due.try_send((id, known.clone())).is_ok() {
             known.unkept = 0;
         }
     }
@@ -146,7 +154,7 @@ impl<A: Aggregate> Known<A> {
 
 impl<A: Default> Default for Known<A> {
     fn default() -> Self {
-        Self { sequence: 0, event_id: None, state: A::default(), unkept: 0 }
+        Self { sequence: 0, event_id: None, state: A::default(), unkept: 0, connection: 0 }
     }
 }
 

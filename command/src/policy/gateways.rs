@@ -79,7 +79,7 @@ impl Gateways {
     async fn end(&self, gateway_id: GatewayId) -> Result<(), AppendError> {
         let aggregate = Aggregate::Gateway(gateway_id);
         loop {
-            let last = self.log.last_sequence(aggregate).await?;
+            let last = self.log.newest(aggregate).await?.map_or(0, |(sequence, _)| sequence);
             let newest = self.log.history_above(aggregate, last.saturating_sub(1), 1).await?;
             let newest = newest.unwrap_or_default().pop();
             if newest.is_some_and(|newest| newest.event == Event::Presence(PresenceEvent::GatewayLost {})) {

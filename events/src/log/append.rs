@@ -128,7 +128,7 @@ impl EventLog {
 
     /// What stands above the expectation: ours, another's, or nothing yet.
     async fn settle(&self, draft: &Draft, expected: u64) -> Result<Option<Result<Position, AppendError>>, LogError> {
-        if self.last_sequence(draft.aggregate).await? <= expected {
+        if self.newest(draft.aggregate).await?.is_none_or(|(sequence, _)| sequence <= expected) {
             return Ok(None);
         }
         let first = self.first_above(draft.aggregate, expected).await?;

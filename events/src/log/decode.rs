@@ -3,7 +3,7 @@
 
 use super::{EventLog, LogError};
 use crate::{
-    Envelope, Position, UserId,
+    Envelope, EventId, Position, UserId,
     envelope::{DecodeError, SealedEnvelope},
     seal::AuthorKey,
 };
@@ -19,6 +19,14 @@ pub(super) struct Stored {
     pub(super) subject: async_nats::Subject,
     pub(super) position: Position,
     pub(super) payload: bytes::Bytes,
+}
+
+impl Stored {
+    /// The event's id, whatever else there is to it.
+    pub(super) fn id(&self) -> Result<EventId, LogError> {
+        let unreadable = |source| LogError::Unreadable { position: self.position, source };
+        SealedEnvelope::id(&self.payload).map_err(unreadable)
+    }
 }
 
 impl EventLog {

@@ -18,8 +18,9 @@ pub enum LogError {
     KeyMissing(UserId),
     #[error("partition {0} has a gap after sequence {1}")]
     Gap(crate::Partition, u64),
-    #[error("partition {partition} was cut short: it was read up to {read} and ends at {end}")]
-    CutShort { partition: crate::Partition, read: u64, end: u64 },
+    /// The log was cut short, and may have grown again, or it is another one.
+    #[error("the log does not hold the event that was read at {0}")]
+    Foreign(Position),
     /// Again and again: somebody cuts the log while it is read.
     #[error("an aggregate's history changes while it is read")]
     Unstable,

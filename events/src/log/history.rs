@@ -121,18 +121,19 @@ impl EventLog {
         self.decode(&newest_first).await
     }
 
-    /// The sequence of an aggregate's newest fact; 0 where there is none.
+    /// An aggregate's newest fact: where it lies, and its id.
     ///
     /// # Errors
-    /// When NATS does not answer.
-    pub async fn last_sequence(&self, aggregate: Aggregate) -> Result<u64, LogError> {
-        Ok(self.last(aggregate).await?.map_or(0, |linked| linked.stored.position.sequence))
+    /// When NATS does not answer, or the fact has no id.
+    pub async fn newest(&self, aggregate: Aggregate) -> Result<Option<(u64, EventId)>, LogError> {
+        let Some(Linked { stored, .. }) = self.last(aggregate).await? else { return Ok(None) };
+        Ok(Some((stored.position.sequence, stored.id()?)))
     }
 
     /// The id of the event at a position; `None` where the log holds none.
     ///
     /// # Errors
-    /// When NATS does not answer, or the event cannot be read.
+    /// When NATS does not answer, or the event has no id.
     pub async fn event_id_at(&self, position: Position) -> Result<Option<EventId>, LogError> {
         if position.sequence == 0 {
             return Ok(None);
@@ -142,8 +143,16 @@ impl EventLog {
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let stored = Stored { subject: message.subject, position, payload: message.payload };
-        Ok(self.decode(&[stored]).await?.first().map(|envelope| envelope.id))
+        Stored { subject: message.subject, position, payload: message.payload }.id().map(Some)
+    }
+
+    /// The id of the fact of an aggregate at a sequence; `None` where none of its own lies there.
+    pub(super) async fn own_id_at(&self, aggregate: Aggregate, sequence: u64) -> Result<Option<EventId>, LogError> {
+        if sequence == 0 {
+            return Ok(None);
+        }
+        let Some(Linked { stored, .. }) = self.at(aggregate, sequence).await? else { return Ok(None) };
+        if *stored.subject == self.names().subject(aggregate) { stored.id().map(Some) } else { Ok(None) }
     }
 
     async fn last(&self, aggregate: Aggregate) -> Result<Option<Linked>, LogError> {
@@ -170,6 +179,6 @@ impl EventLog {
     }
 }
 
-fn previous(headers: &HeaderMap) -> u64 {
+pub(super) fn previous(headers: &HeaderMap) -> u64 {
     headers.get(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE).and_then(|sequence| sequence.as_str().parse().ok()).unwrap_or(0)
 }

@@ -6,12 +6,14 @@ mod announce;
 mod append;
 mod bucket;
 mod decode;
+mod epoch;
 mod error;
 mod floor;
 mod history;
 mod keyring;
 mod measures;
 mod reader;
+mod replay;
 mod snapshot;
 mod subscription;
 mod topology;
@@ -24,6 +26,7 @@ pub use error::LogError;
 pub use floor::{Appended, Load};
 pub use history::History;
 pub use measures::Extent;
+pub use replay::Replay;
 pub use snapshot::Snapshot;
 pub use subscription::Subscription;
 pub use topology::{Durability, OpenError, Options};
@@ -57,6 +60,9 @@ struct Inner {
     context: Context,
     names: Names,
     epoch: Uuid,
+    topology: Bucket,
+    /// Cancelled once the log is known to be another one than was opened.
+    replaced: CancellationToken,
     durability: Durability,
     streams: Vec<Stream>,
     keyring: Keyring,
@@ -70,11 +76,6 @@ struct Inner {
 impl EventLog {
     pub fn names(&self) -> &Names {
         &self.0.names
-    }
-
-    /// Random at the log's creation: another epoch means another history.
-    pub fn epoch(&self) -> Uuid {
-        self.0.epoch
     }
 
     /// The last sequence of every partition.
@@ -163,8 +164,8 @@ impl EventLog {
         &self.0.keyring
     }
 
-    /// How many connections to NATS this log has had.
-    fn connections(&self) -> u64 {
+    /// How many connections to NATS this log has had. What was read on an earlier one may be lost by now.
+    pub fn connections(&self) -> u64 {
         self.0.client.statistics().connects.load(Ordering::Relaxed)
     }
 

@@ -2,8 +2,8 @@
 //! is made anew from our own last sequence after any error or silence. The
 //! client library's ordered consumer can start over from the first event.
 
-use super::{LogError, WeakLog, decode::Stored};
-use crate::{Envelope, Partition, Position};
+use super::{EventLog, LogError, WeakLog, decode::Stored};
+use crate::{Envelope, EventId, Ids, Partition, Position};
 use async_nats::jetstream::{
     consumer::{self, AckPolicy, DeliverPolicy, ReplayPolicy, pull},
     stream::Stream,
@@ -27,16 +27,23 @@ const WINDOW: usize = 5_000;
 const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 10;
 const PAUSES: [u64; 5] = [50, 100, 250, 500, 1_000];
+/// How long an event that was read has to be missing: a leader that is cut off, and does not know it yet, may lack what
+/// others have, and an election takes 4 to 9 seconds.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
 
 /// Reads a partition from a sequence on.
 pub(super) struct Reader {
     log: WeakLog,
     partition: Partition,
     last: u64,
+    /// The event at `last`, once it is known: by it another history is known.
+    last_id: Option<EventId>,
     opening: Option<BoxFuture<'static, Result<Opened, LogError>>>,
     messages: Option<pull::Stream>,
     undecoded: Vec<Stored>,
     failures: usize,
+    /// Since when the log does not hold what was read.
+    foreign: Option<Instant>,
     silence: Silence,
     /// What lay in the log when the consumer was made: until that is read, nothing is heard.
     backlog: u64,
@@ -50,6 +57,7 @@ pub(super) struct Reader {
 struct Opened {
     messages: pull::Stream,
     after: u64,
+    last_id: Option<EventId>,
     backlog: u64,
     connections: u64,
 }
@@ -59,15 +67,24 @@ struct Opened {
 pub(super) struct Silence(Arc<Mutex<Option<Instant>>>);
 
 impl Reader {
-    pub(super) fn new(log: WeakLog, partition: Partition, after: u64, silence: Silence) -> Self {
+    /// `last_id` is the event after which is read, where it is known.
+    pub(super) fn new(
+        log: WeakLog,
+        partition: Partition,
+        after: u64,
+        last_id: Option<EventId>,
+        silence: Silence,
+    ) -> Self {
         Self {
             log,
             partition,
             last: after,
+            last_id,
             opening: None,
             messages: None,
             undecoded: Vec::new(),
             failures: 0,
+            foreign: None,
             silence,
             backlog: 0,
             connections: 0,
@@ -85,6 +102,7 @@ impl Reader {
             match result {
                 Ok(batch) => {
                     self.failures = 0;
+                    self.foreign = None;
                     return Some(batch);
                 }
                 Err(error) => {
@@ -92,6 +110,7 @@ impl Reader {
                     self.silence.begins();
                     if let Some(log) = self.log.upgrade() {
                         log.0.measures.read_failed(log.0.names.index(self.partition));
+                        stopped.run_until_cancelled(self.doubt(&log, &error)).await?;
                     }
                     let pause = PAUSES[self.failures.min(PAUSES.len() - 1)];
                     self.failures += 1;
@@ -123,6 +142,7 @@ impl Reader {
         let batch = log.decode_prefix(&self.undecoded).await?;
         log.0.measures.read(log.0.names.index(self.partition), batch.len());
         self.last += batch.len() as u64;
+        self.last_id = batch.last().map(|envelope| envelope.id).or(self.last_id);
         self.undecoded.drain(..batch.len());
         self.heard();
         Ok(batch)
@@ -132,10 +152,11 @@ impl Reader {
     /// Called when all that was taken is decoded.
     async fn messages(&mut self) -> Result<&mut pull::Stream, LogError> {
         if self.messages.is_none() {
-            let (log, partition, newest) = (self.log.clone(), self.partition, self.newest());
-            let opening = self.opening.get_or_insert_with(|| open(log, partition, newest).boxed());
-            let Opened { messages, after, backlog, connections } = opening.await?;
-            (self.opening, self.messages, self.last) = (None, Some(messages), after);
+            let (log, partition, last, last_id) = (self.log.clone(), self.partition, self.last, self.last_id);
+            let opening = self.opening.get_or_insert_with(|| open(log, partition, last, last_id).boxed());
+            let Opened { messages, after, last_id, backlog, connections } = opening.await?;
+            (self.opening, self.messages) = (None, Some(messages));
+            (self.last, self.last_id, self.foreign) = (after, last_id, None);
             (self.backlog, self.connections, self.looked) = (backlog, connections, Instant::now());
             self.heard();
         }
@@ -152,14 +173,25 @@ impl Reader {
             self.messages = None;
         } else if self.looks.is_multiple_of(LOOKS) {
             let end = log.end_of(self.partition).await?;
-            if end < self.last {
-                return Err(LogError::CutShort { partition: self.partition, read: self.last, end });
-            }
-            if end > self.last {
+            // Behind it lies what did not come; before it, what was read is gone: opening tells which.
+            if end != self.last {
                 self.messages = None;
             }
         }
         Ok(())
+    }
+
+    /// A log that for a while has not held what was read of it has another epoch from then on, so that whoever remembers
+    /// anything of it knows.
+    async fn doubt(&mut self, log: &EventLog, error: &LogError) {
+        if !matches!(error, LogError::Foreign(_)) {
+            return;
+        }
+        if self.foreign.get_or_insert_with(Instant::now).elapsed() >= SECOND_LOOK
+            && let Err(error) = log.renew_epoch(&Ids::random()).await
+        {
+            tracing::warn!(%error, "the log's epoch cannot be renewed yet");
+        }
     }
 
     /// Takes the next message, drops a duplicate, refuses a gap.
@@ -220,19 +252,26 @@ fn closed() -> LogError {
     LogError::Unavailable("the log is closed".into())
 }
 
-async fn open(log: WeakLog, partition: Partition, last: u64) -> Result<Opened, LogError> {
+async fn open(log: WeakLog, partition: Partition, last: u64, last_id: Option<EventId>) -> Result<Opened, LogError> {
     let log = log.upgrade().ok_or_else(closed)?;
     let connections = log.connections();
     // Of presence, what was too old is gone, and nobody misses it; a partition never lacks its beginning.
     let after = if partition == Partition::PRESENCE { last.max(log.outlived(partition).await?) } else { last };
+    let last_id = log.verify(Position { partition, sequence: last }, last_id).await?;
     let policy = config(DeliverPolicy::ByStartSequence { start_sequence: after + 1 });
-    let consumer = log.stream(partition).create_consumer(policy).await?;
-    let backlog = after + consumer.cached_info().num_pending;
-    let messages = consumer.stream().max_messages_per_batch(WINDOW).heartbeat(HEARTBEAT).expires(EXPIRES).messages();
-    Ok(Opened { messages: messages.await?, after, backlog, connections })
+    let (pending, messages) = messages(log.stream(partition), policy).await?;
+    Ok(Opened { messages, after, last_id, backlog: after + pending, connections })
 }
 
-fn config(deliver_policy: DeliverPolicy) -> pull::Config {
+/// How many messages lie there for a consumer, and they.
+pub(super) async fn messages(stream: &Stream, config: pull::Config) -> Result<(u64, pull::Stream), LogError> {
+    let consumer = stream.create_consumer(config).await?;
+    let pending = consumer.cached_info().num_pending;
+    let messages = consumer.stream().max_messages_per_batch(WINDOW).heartbeat(HEARTBEAT).expires(EXPIRES).messages();
+    Ok((pending, messages.await?))
+}
+
+pub(super) fn config(deliver_policy: DeliverPolicy) -> pull::Config {
     pull::Config {
         deliver_policy,
         ack_policy: AckPolicy::None,

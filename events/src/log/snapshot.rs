@@ -1,10 +1,12 @@
 //! Snapshots of aggregates' states: optional, replaceable, and verified against
-//! the log when loaded. One of another shape or epoch is as good as none. Their
-//! bytes tell no field's name: a state that changes has another shape.
+//! the log when loaded. One of another shape, epoch or aggregate, or with a
+//! changed byte, is as good as none. Their bytes tell no field's name: a state
+//! that changes has another shape.
 
 use super::{EventLog, LogError};
 use crate::{Aggregate, EventId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// A state after a certain event.
@@ -16,10 +18,12 @@ pub struct Snapshot<S> {
 }
 
 /// What must fit before the rest is looked at: it lies before the snapshot and says how to read that.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Head<'a> {
     shape: &'a str,
     epoch: Uuid,
+    /// Of whose snapshot it is and what follows.
+    checksum: [u8; 8],
 }
 
 impl EventLog {
@@ -35,8 +39,9 @@ impl EventLog {
         let bucket = self.0.snapshots.of(self.names().partition_of(aggregate));
         let Some(entry) = bucket.get(&aggregate.to_string()).await? else { return Ok(None) };
         let read = |record| -> postcard::Result<Option<Snapshot<S>>> {
-            let (Head { shape: theirs, epoch }, rest) = postcard::take_from_bytes(record)?;
-            if theirs == shape && epoch == self.epoch() { postcard::from_bytes(rest).map(Some) } else { Ok(None) }
+            let (head, rest): (Head<'_>, _) = postcard::take_from_bytes(record)?;
+            let ours = Head { shape, epoch: self.epoch(), checksum: checksum(aggregate, rest) };
+            if head == ours { postcard::from_bytes(rest).map(Some) } else { Ok(None) }
         };
         Ok(read(&entry.value).unwrap_or_default())
     }
@@ -52,8 +57,15 @@ impl EventLog {
         snapshot: &Snapshot<S>,
     ) -> Result<(), LogError> {
         let bucket = self.0.snapshots.of(self.names().partition_of(aggregate));
-        let head = Head { shape, epoch: self.epoch() };
-        let value = postcard::to_allocvec(&(head, snapshot)).expect("a state is plain data");
+        let snapshot = postcard::to_allocvec(snapshot).expect("a state is plain data");
+        let head = Head { shape, epoch: self.epoch(), checksum: checksum(aggregate, &snapshot) };
+        let mut value = postcard::to_allocvec(&head).expect("a head is plain data");
+        value.extend_from_slice(&snapshot);
         Ok(bucket.put(&aggregate.to_string(), value.into()).await?)
     }
+}
+
+fn checksum(aggregate: Aggregate, snapshot: &[u8]) -> [u8; 8] {
+    let digest = Sha256::new().chain_update(aggregate.to_string()).chain_update(snapshot).finalize();
+    *digest.first_chunk().expect("SHA-256 has 32 bytes")
 }

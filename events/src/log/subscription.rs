@@ -5,7 +5,7 @@ use super::{
     EventLog, WeakLog,
     reader::{Reader, Silence},
 };
-use crate::{Envelope, Partition};
+use crate::{Envelope, EventId, Partition};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
@@ -40,6 +40,8 @@ struct State {
 pub struct Subscription {
     partition: Partition,
     last: u64,
+    /// The event at `last`, where this subscription has read it.
+    last_id: Option<EventId>,
     log: WeakLog,
     shared: Shared,
     tail: Option<broadcast::Receiver<Batch>>,
@@ -69,7 +71,7 @@ impl Shared {
 
     async fn run(self, log: WeakLog, partition: Partition) {
         let Some(end) = self.find_end(&log, partition).await else { return };
-        let mut reader = Reader::new(log, partition, end, self.silence.clone());
+        let mut reader = Reader::new(log, partition, end, None, self.silence.clone());
         while let Some(batch) = reader.next_batch(BATCH).await {
             let Some(last) = batch.last().map(|envelope| envelope.position.sequence) else { continue };
             self.with_state(|state| {
@@ -106,7 +108,7 @@ impl Shared {
 impl Subscription {
     pub(super) fn new(log: &EventLog, partition: Partition, after: u64, shared: Shared) -> Self {
         let log = log.weak();
-        Self { partition, last: after, log, shared, tail: None, reader: None, received: VecDeque::new() }
+        Self { partition, last: after, last_id: None, log, shared, tail: None, reader: None, received: VecDeque::new() }
     }
 
     /// Waits for a fact and takes all that is at hand, up to `max`. Dropped half-way, it loses nothing.
@@ -133,12 +135,15 @@ impl Subscription {
             }
             return;
         }
-        let (log, partition, last) = (&self.log, self.partition, self.last);
-        let reader = self.reader.get_or_insert_with(|| Reader::new(log.clone(), partition, last, Silence::new()));
+        let (log, partition, last, last_id) = (&self.log, self.partition, self.last, self.last_id);
+        let begin = || Reader::new(log.clone(), partition, last, last_id, Silence::new());
+        let reader = self.reader.get_or_insert_with(begin);
         match reader.next_batch(max).await {
             Some(batch) => {
                 // Without gaps by itself, but for what was too old.
-                self.last = batch.last().map_or(last, |envelope| envelope.position.sequence);
+                if let Some(newest) = batch.last() {
+                    (self.last, self.last_id) = (newest.position.sequence, Some(newest.id));
+                }
                 self.received.extend(batch);
             }
             None => std::future::pending().await,
@@ -157,7 +162,7 @@ impl Subscription {
         for envelope in batch {
             let sequence = envelope.position.sequence;
             if sequence == self.last + 1 {
-                self.last = sequence;
+                (self.last, self.last_id) = (sequence, Some(envelope.id));
                 self.received.push_back(Arc::clone(envelope));
             } else if sequence > self.last {
                 self.tail = None;

@@ -126,10 +126,19 @@ impl OpenError {
     }
 }
 
+/// What a log is, under one key of a bucket of its own.
 #[derive(Serialize, Deserialize)]
-struct Topology {
-    epoch: Uuid,
-    partitions: u16,
+pub(super) struct Topology {
+    pub(super) epoch: Uuid,
+    pub(super) partitions: u16,
+}
+
+impl Topology {
+    pub(super) const KEY: &'static str = "topology";
+
+    pub(super) fn record(&self) -> bytes::Bytes {
+        serde_json::to_vec(self).expect("a topology is plain data").into()
+    }
 }
 
 impl EventLog {
@@ -170,7 +179,7 @@ impl EventLog {
         let snapshots = Partitioned::open(&context, &names, "SNAPSHOTS", options.durability, Duration::ZERO).await?;
         let stopped = CancellationToken::new();
         tracing::info!(partitions = topology.partitions, epoch = %topology.epoch, durability = %options.durability, "log open");
-        Ok(Self(Arc::new(Inner {
+        let log = Self(Arc::new(Inner {
             client,
             context,
             keyring: Keyring::new(names.clone(), keys),
@@ -179,11 +188,15 @@ impl EventLog {
             shared: names.streams().map(|_| OnceLock::new()).collect(),
             names,
             epoch: topology.epoch,
+            topology: bucket,
+            replaced: CancellationToken::new(),
             durability: options.durability,
             streams,
             _stop: stopped.clone().drop_guard(),
             stopped,
-        })))
+        }));
+        log.watch_epoch();
+        Ok(log)
     }
 
     /// Opens a log that is there, as an observer or an operator: whatever its durability is, and creating nothing.
@@ -227,8 +240,7 @@ fn without_secrets(urls: &str) -> String {
 async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result<Topology, OpenError> {
     let asked = options.partitions;
     let proposed = Topology { epoch: ids.next(), partitions: asked.unwrap_or(DEFAULT_PARTITIONS) };
-    let record = serde_json::to_vec(&proposed).expect("a topology is plain data");
-    let topology = match bucket.create("topology", record.into()).await? {
+    let topology = match bucket.create(Topology::KEY, proposed.record()).await? {
         Claim::Ours(_) => proposed,
         Claim::Theirs(entry) => serde_json::from_slice(&entry.value).map_err(OpenError::Record)?,
     };

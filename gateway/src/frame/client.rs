@@ -7,6 +7,7 @@ use events::{ThreadId, UserId, Vector, event::Number, id::InvalidId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use std::str::FromStr;
+use uuid::Uuid;
 
 /// The most people whom one socket watches.
 pub(super) const MAX_WATCHED: usize = 500;
@@ -19,12 +20,19 @@ pub(crate) enum RequestId {
     Number(u64),
 }
 
+/// Where a client has come, and of which log, if it says so: in one of another epoch the vector means something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resume {
+    pub(crate) vector: Vector,
+    pub(crate) epoch: Option<Uuid>,
+}
+
 /// A frame of a client, well-formed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ClientFrame {
     Hello {
         token: String,
-        resume: Option<Vector>,
+        resume: Option<Resume>,
     },
     Send(SendFrame),
     Amend(AmendFrame),
@@ -103,7 +111,10 @@ impl ClientFrame {
     pub(crate) fn parse(text: &str) -> Result<Self, BadFrame> {
         let Head { kind, id } = parse(text)?;
         match kind {
-            Kind::Hello => parse(text).map(|Hello { token, resume, .. }| Self::Hello { token, resume }),
+            Kind::Hello => {
+                let Hello { token, resume, epoch, .. } = parse(text)?;
+                Ok(Self::Hello { token, resume: resume.map(|vector| Resume { vector, epoch }) })
+            }
             Kind::Receipt => {
                 let Receipt { thread_id, delivered, read, .. } = parse(text)?;
                 Ok(Self::Receipt { thread_id: read_id("thread_id", &thread_id)?, delivered, read })

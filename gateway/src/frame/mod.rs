@@ -10,6 +10,6 @@ mod tests;
 mod wire;
 
 pub(crate) use attached::Attached;
-pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId};
+pub(crate) use client::{AmendFrame, Change as Amendment, ClientFrame, Fault, RequestId, Resume};
 pub(crate) use server::{Ack, Change, Error, ServerFrame, ack, error};
 pub(crate) use wire::{Kind, SendFrame};

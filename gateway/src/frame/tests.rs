@@ -8,7 +8,7 @@ fn parse(text: &str) -> ClientFrame {
 
 #[test]
 fn a_hello_may_resume() {
-    let resume = Some("0:17,3:1289".parse::<Vector>().unwrap());
+    let resume = Some(Resume { vector: "0:17,3:1289".parse().unwrap(), epoch: None });
     assert_eq!(
         parse(r#"{"type":"hello","token":"t","resume":"0:17,3:1289","device":"phone"}"#),
         ClientFrame::Hello { token: "t".to_owned(), resume }
@@ -94,6 +94,7 @@ fn all_else_is_a_bad_frame() {
         r#"{"type":"nonsense","id":"1"}"#,
         r#"{"type":"hello"}"#,
         r#"{"type":"hello","token":"t","resume":"1:x"}"#,
+        r#"{"type":"hello","token":"t","resume":"1:7","epoch":"mine"}"#,
         r#"{"type":"hello","token":"t","more":1}"#,
         r#"{"type":"hello","token":"t","token":"t"}"#,
         r#"{"type":"hello","type":"hello","token":"t"}"#,

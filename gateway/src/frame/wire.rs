@@ -6,6 +6,7 @@ use events::{AttachmentId, MessageKey, ThreadId, UserId, Vector, event::Number};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use std::borrow::Cow;
+use uuid::Uuid;
 
 /// What a frame of a client is, by its `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -72,6 +73,8 @@ pub(super) struct Hello {
     #[schemars(example = &"eyJhbGciOiJFZERTQSJ9…")]
     pub(super) token: String,
     pub(super) resume: Option<Vector>,
+    /// That of the `welcome` which the vector stems from: a vector of another log is answered with `reset`.
+    pub(super) epoch: Option<Uuid>,
     #[serde(rename = "device")]
     _device: Option<String>,
 }

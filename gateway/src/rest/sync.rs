@@ -4,7 +4,8 @@
 use crate::{
     app::App,
     auth::Caller,
-    hub::{Ended, Heard, Missed, Outbox, Said, Seat},
+    frame::Resume,
+    hub::{Ended, Heard, Outbox, Said, Seat},
     openapi::{CallerProblem, LimitProblem, QueryProblem},
     params::InQuery,
     positions::{After, AsOf},
@@ -93,12 +94,10 @@ pub(super) async fn sync(
     let seat = app.hub.visit(identity.user_id, identity.session_id, Arc::clone(&outbox));
     // If the session ended before the hub knew of this request, accounts know by now; if later, the hub tells.
     Caller::from_request_parts(&mut parts, &app).await?;
-    let heard = if since.epoch == epoch {
-        seam::attach(&app, &seat, identity.user_id, Some(&since.vector)).await
-    } else {
-        seat.go_live(Missed::TooMuch).ok_or(seam::Unavailable("this node is behind"))
-    };
-    let heard = heard.map_err(|seam::Unavailable(why)| Problem::unavailable(why))?;
+    let resume = Resume { vector: since.vector, epoch: Some(since.epoch) };
+    let heard = seam::attach(&app, &seat, identity.user_id, Some(&resume))
+        .await
+        .map_err(|seam::Unavailable(why)| Problem::unavailable(why))?;
     let Heard { said, vector } =
         if heard.said.is_empty() { happening(&app, &seat, &outbox, heard.vector, until).await? } else { heard };
     let end = end_of_page(&said);
@@ -106,7 +105,7 @@ pub(super) async fn sync(
         return Ok(answer(&said, vector, false));
     }
     let page = &said[..end];
-    let mut vector = since.vector;
+    let mut vector = resume.vector;
     page.iter().filter_map(|said| said.position).for_each(|position| vector.raise(position));
     Ok(answer(page, vector, true))
 }

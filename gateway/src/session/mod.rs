@@ -11,9 +11,9 @@ mod tests;
 pub(crate) use close::{CODES, Close};
 pub(crate) use flood::Flood;
 
-use crate::frame::{AmendFrame, ClientFrame, Fault, RequestId, SendFrame};
+use crate::frame::{AmendFrame, ClientFrame, Fault, RequestId, Resume, SendFrame};
 use axum::extract::ws::Utf8Bytes;
-use events::{SessionId, ThreadId, UserId, Vector, event::Number};
+use events::{SessionId, ThreadId, UserId, event::Number};
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     time::Duration,
@@ -60,7 +60,7 @@ enum State {
     AwaitingHello,
     /// The shell is asked who it is; it answers before it hands over another frame.
     Entering {
-        resume: Option<Vector>,
+        resume: Option<Resume>,
     },
     /// `pongs` are owed: what they say holds only once the missed frames are on their way.
     Attaching {
@@ -136,7 +136,7 @@ pub(crate) enum Effect {
     },
     /// Send what was missed and go live; answered by `Attached` or `Unavailable`.
     Attach {
-        resume: Option<Vector>,
+        resume: Option<Resume>,
     },
     /// Carry out a request, after those before it.
     Execute(Command),

@@ -96,10 +96,10 @@ impl Script {
 #[test]
 fn hello_enters_welcomes_attaches_and_goes_live() {
     let mut script = Script::new();
-    script.text(r#"{"type":"hello","token":"t","resume":"0:7"}"#);
+    script.text(r#"{"type":"hello","token":"t","resume":"0:7","epoch":"00000000-0000-0000-0000-000000000009"}"#);
     assert_eq!(script.effects(), [Effect::Enter { token: "t".to_owned() }]);
     script.event(Event::Entered { whose: whose(2, 300), welcome: WELCOME });
-    let resume = Some("0:7".parse().unwrap());
+    let resume = Some(Resume { vector: "0:7".parse().unwrap(), epoch: Some(Uuid::from_u128(9)) });
     assert_eq!(script.effects(), [Effect::Send(WELCOME), Effect::Attach { resume }]);
     script.event(Event::Attached);
     assert_eq!(script.effects(), []);

@@ -5,7 +5,7 @@
 use super::{commands::Commands, writing::Writing};
 use crate::{
     app::App,
-    frame::ServerFrame,
+    frame::{Resume, ServerFrame},
     hub::{Ended, Outbox, Seat},
     measures::{self, OpenSocket},
     seam,
@@ -14,7 +14,6 @@ use crate::{
 };
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use command::accounts::Identity;
-use events::Vector;
 use futures_util::{
     FutureExt, StreamExt,
     future::{BoxFuture, OptionFuture},
@@ -214,7 +213,7 @@ impl Connection {
         event
     }
 
-    fn attach(&mut self, resume: Option<Vector>) {
+    fn attach(&mut self, resume: Option<Resume>) {
         if let Some((identity, seat)) = &self.entered {
             let (app, user_id, seat) = (self.app.clone(), identity.user_id, Arc::clone(seat));
             let attaching = async move {

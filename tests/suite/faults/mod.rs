@@ -2,6 +2,7 @@
 //! decides, under load. A run that fails tells its seed and what happened:
 //! `HERALD_SEED=… cargo test --test suite faults::` runs it again.
 
+mod builds;
 mod check;
 mod gateways;
 mod keys;
@@ -12,6 +13,7 @@ mod long;
 mod races;
 mod rebuild;
 mod redeploy;
+mod restored;
 mod revoked;
 mod rig;
 mod runs;

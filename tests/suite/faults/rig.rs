@@ -14,7 +14,12 @@ use events::{
 use herald::embedded::{self, Apart};
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
 use tokio::{process::Child, time::timeout};
 
 const MAX_BYTES: i64 = 1 << 40;
@@ -31,6 +36,7 @@ pub(super) enum Victim {
 
 pub(super) struct Rig {
     pub(super) story: Story,
+    data: PathBuf,
     apart: Apart,
     nats: Vec<Option<Child>>,
     postgres: Option<Child>,
@@ -43,6 +49,7 @@ pub(super) struct Rig {
 
 struct Node {
     address: SocketAddr,
+    program: PathBuf,
     process: Option<Process>,
 }
 
@@ -67,7 +74,7 @@ impl Rig {
         let data = folder(&format!("faults-{}", Ids::random().next().simple()));
         let durability = if nats_nodes == 1 { Durability::Fsync } else { Durability::Replicated };
         let options = embedded::Options {
-            data,
+            data: data.clone(),
             durability: if nats_nodes == 1 { embedded::Durability::Fsync } else { embedded::Durability::Unsynced },
             nats_nodes,
             nats_server: None,
@@ -80,10 +87,13 @@ impl Rig {
         let apart = Apart::find(&options).await.unwrap();
         Self {
             story: story.clone(),
+            data,
             apart,
             nats: (0..nats_nodes).map(|_| None).collect(),
             postgres: None,
-            heralds: (0..heralds).map(|_| Node { address: free_address(), process: None }).collect(),
+            heralds: (0..heralds)
+                .map(|_| Node { address: free_address(), program: program(), process: None })
+                .collect(),
             durability,
             to_nats: None,
             to_postgres: None,
@@ -153,6 +163,25 @@ impl Rig {
         self.story.tell(format!("started {victim:?}"));
     }
 
+    /// From its next start on a herald is of that build.
+    pub(super) fn build(&mut self, node: usize, program: PathBuf) {
+        self.heralds[node].program = program;
+    }
+
+    /// Does something to what NATS has stored, while it is stopped.
+    pub(super) async fn while_nats_is_stopped(&mut self, change: fn(&Path)) {
+        self.terminate(Victim::Nats(0)).await;
+        change(&self.data);
+        self.revive(Victim::Nats(0)).await;
+    }
+
+    /// How a herald ends by itself, and what it said last.
+    pub(super) async fn ended(&mut self, node: usize) -> (ExitStatus, String) {
+        let process = self.heralds[node].process.as_mut().unwrap();
+        let status = timeout(PATIENCE, process.ended()).await.expect("it ends by itself");
+        (status, process.said().lines().join("\n"))
+    }
+
     /// What a herald holds in memory, in bytes.
     pub(super) fn resident(&self, node: usize) -> u64 {
         self.heralds[node].process.as_ref().unwrap().resident()
@@ -182,7 +211,7 @@ impl Rig {
             "--log",
             "info",
         ];
-        Process::launch(&arguments, self.heralds[node].address)
+        Process::launch(&self.heralds[node].program, &arguments, self.heralds[node].address)
     }
 
     /// Until every herald says that it can serve.
@@ -235,7 +264,7 @@ impl Drop for Rig {
 }
 
 /// What a herald says that can serve.
-async fn readiness(url: &str) -> Option<Value> {
+pub(super) async fn readiness(url: &str) -> Option<Value> {
     let answer = reqwest::get(format!("{url}/readyz")).await.ok()?;
     if answer.status().is_success() { answer.json().await.ok() } else { None }
 }
