@@ -231,8 +231,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs an operator's command.
+/// Runs an operator's command; unless more is asked for, only warnings stand between what it answers.
 fn operate(log: &str, work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let log = if log == observability::DEFAULT_FILTER { "warn" } else { log };
     let _observability = observability::init(log, false)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

@@ -6,6 +6,7 @@ use command::{accounts::Accounts, attachments::Attachments, people::People, thre
 use events::{Clock, EventLog};
 use query::Views;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A node that has heard nothing from the log for so long cannot know who was removed or revoked.
@@ -25,6 +26,9 @@ const SEARCHES_EACH: usize = 2;
 
 /// Exports at once, for all.
 const EXPORTS: usize = 16;
+
+/// People who are told at once what they missed: a few statements each.
+const ARRIVALS: usize = 8;
 
 /// What an operator may set at the edge.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +65,8 @@ pub struct App {
     pub(crate) exports: Places,
     pub(crate) downloads: Places,
     pub(crate) searches: Places,
+    /// Turns of those who are told what they missed.
+    pub(crate) arrivals: Arc<Semaphore>,
 }
 
 impl App {
@@ -92,6 +98,7 @@ impl App {
             exports: Places::new(EXPORTS, 1),
             downloads: Places::new(DOWNLOADS, each(DOWNLOADS_EACH, DOWNLOADS)),
             searches: Places::new(SEARCHES, SEARCHES_EACH),
+            arrivals: Arc::new(Semaphore::new(ARRIVALS)),
             settings: Arc::new(settings),
         }
     }

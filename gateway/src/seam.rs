@@ -69,9 +69,14 @@ async fn gather(
     from: &Vector,
     entered: &Vector,
 ) -> Result<Option<Missed>, Unavailable> {
-    let (views, deadline) = (&app.views, Instant::now() + PATIENCE);
+    let (views, behind) = (&app.views, "the view of threads is behind or away");
+    let reached = views.reached(View::Inbox, entered, Instant::now() + PATIENCE).await;
+    reached.map_err(|error| unknown(behind, &error))?;
+    // When thousands come at once, each waits for its turn, and those who write find Postgres and the processor free.
+    let _turn = app.arrivals.acquire().await.map_err(|_| Unavailable("this node is stopping"))?;
+    let deadline = Instant::now() + PATIENCE;
     let memberships = views.at_least(View::Inbox, entered, deadline, || views.memberships(user_id)).await;
-    let memberships = memberships.map_err(|error| unknown("the view of threads is behind or away", &error))?;
+    let memberships = memberships.map_err(|error| unknown(behind, &error))?;
     // What a view says of facts that the hub has not heard, the hub cannot use.
     if timeout(PATIENCE, app.hub.reached(&memberships.as_of)).await.is_err() {
         return Err(Unavailable("this node is behind the log"));

@@ -87,12 +87,15 @@ impl Keeper {
         loop {
             self.due().await;
             let change = self.here.lock().take(self.here.now());
-            let began = Instant::now();
+            let (is_full, began) = (change.is_full(), Instant::now());
             match self.append(gateway_id, expected, change).await {
                 Some(sequence) => expected = sequence,
                 None => return,
             }
-            sleep_until(began + WINDOW).await;
+            // A crowd does not wait for the rest of it to be told.
+            if !is_full {
+                sleep_until(began + WINDOW).await;
+            }
         }
     }
 

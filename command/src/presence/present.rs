@@ -42,6 +42,13 @@ pub(super) struct Change {
     pub(super) went: Vec<UserId>,
 }
 
+impl Change {
+    /// Whether there may be more to tell at once.
+    pub(super) fn is_full(&self) -> bool {
+        self.came.len() + self.went.len() >= MOST
+    }
+}
+
 impl Present {
     pub(super) fn enter(&mut self, user_id: UserId) {
         let person = self.people.entry(user_id).or_default();
@@ -215,7 +222,8 @@ mod tests {
         for user in 0..=MOST as u128 {
             present.enter(UserId::from_uuid(Uuid::from_u128(user)));
         }
-        assert_eq!(present.take(at(0)).came.len(), MOST);
+        let first = present.take(at(0));
+        assert!(first.is_full() && first.came.len() == MOST);
         assert_eq!(present.take(at(1)).came.len(), 1);
     }
 

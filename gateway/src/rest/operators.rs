@@ -89,6 +89,8 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, 
         if !view.may_lag() && !app.progress.keeps_up(view, &applied, log_end.clone(), app.clock.now()) {
             return Err(Problem::new(Kind::Unavailable, format!("the {view} view is {lag} facts behind for too long")));
         }
+        // Presence has a stream of its own, which no vector names.
+        let applied = applied.iter().filter(|of| of.partition != Partition::PRESENCE).collect();
         views.push(ViewState { view: view.name(), applied, lag });
     }
     let silent_ms = u64::try_from(app.log.silent_for().as_millis()).unwrap_or(u64::MAX);
