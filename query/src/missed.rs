@@ -82,8 +82,9 @@ const MOST_RECEIPTS: usize = 10_000;
 /// Bytes of texts that are told one by one.
 const MOST_BYTES: i64 = 16 << 20;
 
-/// What becomes of a message is told to who sees that; what a text became after somebody left, not to them. Messages have no index on their sequence. They lie by number, and sequences rise with it: from the newest on, steps
-/// that double find a number before the span.
+/// What becomes of a message is told to who sees that; what a text became after somebody left, not to them. Messages have
+/// no index on their sequence. They lie by number, and sequences rise with it: from the newest on, steps that double find
+/// a number before the span.
 const MISSED: &str = concat!(
     as_of!("timeline"),
     ", span AS ( \

@@ -199,7 +199,8 @@ async fn a_rebuild_is_identical_in_batches_of_any_size() {
     running.stop().await;
     let live = rows(&deployment).await;
     let messages = live.iter().find(|(name, ..)| name == "timeline.messages").unwrap();
-    assert!(messages.1 > 450 && live.iter().all(|(_, rows, _)| *rows > 0), "{live:?}");
+    let is_filled = |(name, rows, _): &(String, i64, _)| *rows > 0 || name.ends_with(".quarantine");
+    assert!(messages.1 > 450 && live.iter().all(is_filled), "{live:?}");
     for batch in [1, 7, 1000] {
         assert_eq!(rebuilt(&deployment, batch).await, live, "in batches of {batch}");
     }

@@ -21,7 +21,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const EXPIRES: Duration = Duration::from_secs(30);
 const UNUSED_FOR: Duration = Duration::from_mins(1);
 /// What one pull asks for: large windows are what makes reading fast.
-const WINDOW: usize = 5_000;
+pub(super) const WINDOW: usize = 5_000;
 /// How often a reader that hears of nothing looks whether it was reconnected, and at every so many of these looks at
 /// the end of the log.
 const LOOK: Duration = Duration::from_millis(500);
@@ -51,6 +51,7 @@ pub(super) struct Reader {
     connections: u64,
     looked: Instant,
     looks: u32,
+    window: usize,
 }
 
 /// A consumer, the sequence that it starts after, and up to what sequence the log had events for it.
@@ -90,7 +91,14 @@ impl Reader {
             connections: 0,
             looked: Instant::now(),
             looks: 0,
+            window: WINDOW,
         }
+    }
+
+    /// Asks for so many events at once.
+    pub(super) fn in_windows_of(mut self, events: usize) -> Self {
+        self.window = events;
+        self
     }
 
     /// Waits for an event and takes what else is at hand, up to `max`; `None` once the log is closed.
@@ -153,7 +161,8 @@ impl Reader {
     async fn messages(&mut self) -> Result<&mut pull::Stream, LogError> {
         if self.messages.is_none() {
             let (log, partition, last, last_id) = (self.log.clone(), self.partition, self.last, self.last_id);
-            let opening = self.opening.get_or_insert_with(|| open(log, partition, last, last_id).boxed());
+            let window = self.window;
+            let opening = self.opening.get_or_insert_with(|| open(log, partition, last, last_id, window).boxed());
             let Opened { messages, after, last_id, backlog, connections } = opening.await?;
             (self.opening, self.messages) = (None, Some(messages));
             (self.last, self.last_id, self.foreign) = (after, last_id, None);
@@ -252,22 +261,32 @@ fn closed() -> LogError {
     LogError::Unavailable("the log is closed".into())
 }
 
-async fn open(log: WeakLog, partition: Partition, last: u64, last_id: Option<EventId>) -> Result<Opened, LogError> {
+async fn open(
+    log: WeakLog,
+    partition: Partition,
+    last: u64,
+    last_id: Option<EventId>,
+    window: usize,
+) -> Result<Opened, LogError> {
     let log = log.upgrade().ok_or_else(closed)?;
     let connections = log.connections();
     // Of presence, what was too old is gone, and nobody misses it; a partition never lacks its beginning.
     let after = if partition == Partition::PRESENCE { last.max(log.outlived(partition).await?) } else { last };
     let last_id = log.verify(Position { partition, sequence: last }, last_id).await?;
     let policy = config(DeliverPolicy::ByStartSequence { start_sequence: after + 1 });
-    let (pending, messages) = messages(log.stream(partition), policy).await?;
+    let (pending, messages) = messages(log.stream(partition), policy, window).await?;
     Ok(Opened { messages, after, last_id, backlog: after + pending, connections })
 }
 
-/// How many messages lie there for a consumer, and they.
-pub(super) async fn messages(stream: &Stream, config: pull::Config) -> Result<(u64, pull::Stream), LogError> {
+/// How many messages lie there for a consumer, and they, so many asked for at once.
+pub(super) async fn messages(
+    stream: &Stream,
+    config: pull::Config,
+    window: usize,
+) -> Result<(u64, pull::Stream), LogError> {
     let consumer = stream.create_consumer(config).await?;
     let pending = consumer.cached_info().num_pending;
-    let messages = consumer.stream().max_messages_per_batch(WINDOW).heartbeat(HEARTBEAT).expires(EXPIRES).messages();
+    let messages = consumer.stream().max_messages_per_batch(window).heartbeat(HEARTBEAT).expires(EXPIRES).messages();
     Ok((pending, messages.await?))
 }
 

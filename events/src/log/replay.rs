@@ -40,7 +40,7 @@ impl EventLog {
             filter_subject: self.names().subject(aggregate),
             ..reader::config(DeliverPolicy::ByStartSequence { start_sequence: last + 1 })
         };
-        let messages = reader::messages(self.stream(partition), config).await?.1;
+        let messages = reader::messages(self.stream(partition), config, reader::WINDOW).await?.1;
         Ok(Some(Replay { log: self.clone(), partition, messages, last, end }))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     EventLog, WeakLog,
-    reader::{Reader, Silence},
+    reader::{Reader, Silence, WINDOW},
 };
 use crate::{Envelope, EventId, Partition};
 use std::{
@@ -47,6 +47,7 @@ pub struct Subscription {
     tail: Option<broadcast::Receiver<Batch>>,
     reader: Option<Reader>,
     received: VecDeque<Arc<Envelope>>,
+    window: usize,
 }
 
 impl Shared {
@@ -108,7 +109,23 @@ impl Shared {
 impl Subscription {
     pub(super) fn new(log: &EventLog, partition: Partition, after: u64, shared: Shared) -> Self {
         let log = log.weak();
-        Self { partition, last: after, last_id: None, log, shared, tail: None, reader: None, received: VecDeque::new() }
+        Self {
+            partition,
+            last: after,
+            last_id: None,
+            log,
+            shared,
+            tail: None,
+            reader: None,
+            received: VecDeque::new(),
+            window: WINDOW,
+        }
+    }
+
+    /// Asks for fewer facts at once while it reads by itself: slower, and without bursts that others feel.
+    #[must_use]
+    pub fn in_windows_of(self, facts: usize) -> Self {
+        Self { window: facts.clamp(1, WINDOW), ..self }
     }
 
     /// Waits for a fact and takes all that is at hand, up to `max`. Dropped half-way, it loses nothing.
@@ -136,7 +153,8 @@ impl Subscription {
             return;
         }
         let (log, partition, last, last_id) = (&self.log, self.partition, self.last, self.last_id);
-        let begin = || Reader::new(log.clone(), partition, last, last_id, Silence::new());
+        let window = self.window;
+        let begin = || Reader::new(log.clone(), partition, last, last_id, Silence::new()).in_windows_of(window);
         let reader = self.reader.get_or_insert_with(begin);
         match reader.next_batch(max).await {
             Some(batch) => {

@@ -15,6 +15,8 @@ use tokio::{
 };
 
 const BATCH: usize = 1_000;
+/// Facts that are asked for at once where nobody minds.
+const WINDOW: usize = 5_000;
 /// Batches that a view may be behind the reading.
 const AHEAD: usize = 16;
 
@@ -49,7 +51,7 @@ impl Feed {
 }
 
 async fn read(log: EventLog, partition: Partition, after: u64, mut senders: Vec<Sender<Facts>>, pace: Pace) {
-    let mut subscription = log.subscribe(partition, after);
+    let mut subscription = log.subscribe(partition, after).in_windows_of(pace.portion(WINDOW));
     while !senders.is_empty() {
         let facts: Facts = subscription.next_batch(pace.portion(BATCH)).await.into();
         pace.take(facts.len()).await;

@@ -7,6 +7,9 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 
+/// In so many portions a second.
+const PORTIONS: u32 = 100;
+
 /// So many facts a second over all partitions, or as many as can be. Clones share it.
 #[derive(Clone)]
 pub(super) struct Pace {
@@ -20,10 +23,10 @@ impl Pace {
         Self { per_second, next: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    /// Small enough that a portion is handed on several times a second.
+    /// Facts that are read at once, no more than `most`: small enough that they come evenly.
     pub(super) fn portion(&self, most: usize) -> usize {
         let Some(per_second) = self.per_second else { return most };
-        usize::try_from(per_second.get() / 20).map_or(most, |portion| portion.clamp(1, most))
+        usize::try_from(per_second.get() / PORTIONS).map_or(most, |portion| portion.clamp(1, most))
     }
 
     /// Waits until so many facts are due.

@@ -63,10 +63,10 @@ async fn what_the_hub_has_forgotten_the_views_tell() {
     let url = &herald.url;
     let (ada, bob, cyd) = tokio::join!(Person::sign_up(url), Person::sign_up(url), Person::sign_up(url));
     let thread_id = group(&ada, &[&bob]).await;
-    ada.write(&bob, "before").await;
     let mut there = Client::live(&bob).await;
     let left_with = there.vector.clone();
     let (_, polls_from) = cursor(&bob).await;
+    ada.write(&bob, "before").await;
 
     let messages = format!("/v1/threads/{thread_id}/messages");
     for text in ["one", "two", "three"] {
