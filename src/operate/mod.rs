@@ -59,5 +59,13 @@ const SHOWN: usize = 200;
 
 /// A text as one line that no terminal takes for anything else.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
+    let mut line = String::new();
+    for letter in text.chars().take(SHOWN) {
+        if letter.is_control() {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
 }
