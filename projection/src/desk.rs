@@ -50,12 +50,16 @@ impl Desk {
             };
             if let Err(reason) = written {
                 let last = batch.last.map(|fact| fact.position);
-                return Err(Error::Poisoned { events: batch.events, last, reason });
+                let suspects = match (last, &batch.failure) {
+                    (Some(position), Some(_)) => vec![position.partition],
+                    (_, _) => batch.moved.partitions().collect(),
+                };
+                return Err(Error::Poisoned { events: batch.events, last, suspects, reason });
             }
             self.generation.checkpoint.advance(&batch.moved);
         }
         ease.committed();
-        intake.limit(ease.limit);
+        intake.keep_to(ease);
         Ok(batch.events)
     }
 
@@ -101,7 +105,7 @@ impl Desk {
 
     /// Sets a fact aside, and moves the checkpoint past it.
     async fn park<P: Store>(&mut self, fact: &Envelope, reason: &str) -> Result<(), Error> {
-        let Self { view, connection, generation, measures } = self;
+        let Self { view, connection, generation, measures: _ } = self;
         let mut moved = Checkpoint::default();
         moved.mark(fact.position, fact.id);
         let mut transaction = connection.begin().await?;
@@ -112,7 +116,6 @@ impl Desk {
         tracing::error!(%view, position = %fact.position, aggregate = %fact.aggregate, reason, "a fact is set aside, and all later ones of its aggregate");
         generation.checkpoint.advance(&moved);
         generation.parked.park(fact.aggregate);
-        measures.parked(generation.parked.len());
         Ok(())
     }
 }

@@ -42,6 +42,14 @@ pub(crate) struct Change {
 }
 
 impl Projection for Directory {
+    fn concerns(event: &Event) -> bool {
+        // A thread whose messages cannot be applied has blocks all the same.
+        matches!(
+            event,
+            Event::User(_) | Event::Thread(ThreadEvent::PeerBlocked { .. } | ThreadEvent::PeerUnblocked { .. })
+        )
+    }
+
     fn project(&mut self, envelope: &Envelope) {
         match (envelope.aggregate, &envelope.event) {
             (Aggregate::User(user_id), Event::User(event)) => self.user(user_id, envelope.at, event),

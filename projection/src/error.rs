@@ -1,7 +1,7 @@
 //! What can go wrong between the log and a view.
 
 use crate::View;
-use events::{Position, log::LogError};
+use events::{Partition, Position, log::LogError};
 use sqlx::migrate::MigrateError;
 
 /// A failure of a runner or a rebuild. All but [`Error::NewerVersion`] are retried by the runner itself.
@@ -20,7 +20,7 @@ pub enum Error {
     #[error("it was told to stop")]
     Stopped,
     #[error("of {events} facts, up to {last:?}, one cannot be applied: {reason}")]
-    Poisoned { events: usize, last: Option<Position>, reason: String },
+    Poisoned { events: usize, last: Option<Position>, suspects: Vec<Partition>, reason: String },
     #[error("another runner moved the checkpoint, or the view was built anew")]
     Overtaken,
     #[error("Postgres does not answer")]

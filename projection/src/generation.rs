@@ -13,7 +13,7 @@ use crate::{
     },
     view::TABLES,
 };
-use events::{EventLog, Ids, Position};
+use events::{EventLog, Ids, Partition, Position};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -153,15 +153,15 @@ async fn judge(
 async fn foreign(checkpoint: &Checkpoint, log: &EventLog) -> Result<Option<Position>, Error> {
     for (partition, mark) in checkpoint.iter().filter(|(_, mark)| mark.sequence > 0) {
         let position = Position { partition, sequence: mark.sequence };
-        if mark.sequence <= log.outlived(partition).await? {
-            // Whatever it was, it is too old to be kept.
-            continue;
-        }
         let mut found = log.event_id_at(position).await?;
         if found.is_none() {
             // A leader that is cut off, and does not know it yet, may lack what others have.
             sleep(SECOND_LOOK).await;
             found = log.event_id_at(position).await?;
+        }
+        if found.is_none() && mark.sequence <= log.outlived(partition).await? {
+            // Whatever it was, it is too old to be kept.
+            continue;
         }
         if found != mark.event_id {
             return Ok(Some(position));
@@ -178,7 +178,11 @@ async fn create(connection: &mut PgConnection, schema: Schema, log: &EventLog) -
     let target = (place == Place::Next).then_some(TABLES);
     view.migrator().run_direct(target, &mut *connection, false).await?;
     let row = sqlx::query(ADD).bind(log.epoch()).bind(view.version()).fetch_one(&mut *connection).await?;
-    let checkpoint = Checkpoint::start(view.streams(log.names()).into_iter());
+    let mut checkpoint = Checkpoint::start(view.streams(log.names()).into_iter());
+    if view.streams(log.names()).contains(&Partition::PRESENCE) {
+        // What was too old is gone, and will not come.
+        checkpoint.set(Partition::PRESENCE, log.outlived(Partition::PRESENCE).await?);
+    }
     checkpoint::insert(connection, &checkpoint).await?;
     Ok(Generation { id: row.try_get("id")?, checkpoint, parked: Parked::default() })
 }

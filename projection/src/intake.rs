@@ -3,11 +3,11 @@
 
 use crate::{
     projection::{Projection, unsound},
-    quarantine::{self, Parked},
+    quarantine::{self, Ease, Parked},
     source::Source,
     store::checkpoint::Checkpoint,
 };
-use events::{Aggregate, Envelope, Trace};
+use events::{Aggregate, Envelope, Partition, Trace};
 use futures_util::future::{FutureExt, select_all};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -29,6 +29,8 @@ pub(crate) struct Intake<P> {
     batch: Batch<P>,
     parked: Parked,
     max: usize,
+    /// Where a fact is looked for that cannot be applied: the others wait that long. `None`: it is not.
+    suspects: Option<Vec<Partition>>,
 }
 
 /// What goes into one transaction.
@@ -46,13 +48,14 @@ pub(crate) struct Batch<P> {
 }
 
 impl<P: Projection> Intake<P> {
-    pub(crate) fn new(sources: Vec<Source>, parked: Parked, max: usize) -> Self {
-        Self { sources, batch: Batch::default(), parked, max }
+    pub(crate) fn new(sources: Vec<Source>, parked: Parked, ease: &Ease) -> Self {
+        Self { sources, batch: Batch::default(), parked, max: ease.limit, suspects: ease.suspects.clone() }
     }
 
-    /// Takes no more than so many facts into a batch from here on.
-    pub(crate) fn limit(&mut self, max: usize) {
-        self.max = max;
+    /// Takes facts only as they are eased from here on.
+    pub(crate) fn keep_to(&mut self, ease: &Ease) {
+        self.max = ease.limit;
+        self.suspects.clone_from(&ease.suspects);
     }
 
     /// Lets nothing more of an aggregate through, from the next batch on.
@@ -82,16 +85,22 @@ impl<P: Projection> Intake<P> {
     /// Waits for facts of any partition, then takes a turn of each, as far as the batch has room.
     pub(crate) async fn more(&mut self) {
         let turn = self.turn().max(1);
-        let waiting = self.sources.iter_mut().map(|source| Box::pin(source.next_batch(turn)));
-        let (events, first, others) = select_all(waiting).await;
-        drop(others);
+        let suspects = self.suspects.clone();
+        let is_asked = |source: &&mut Source| suspects.as_ref().is_none_or(|some| some.contains(&source.partition()));
+        // Whoever was asked first is asked last the next time.
+        self.sources.rotate_left(1);
+        let waiting = self.sources.iter_mut().filter(is_asked).map(|source| Box::pin(source.next_batch(turn)));
+        let (events, ..) = select_all(waiting).await;
         self.batch.add(&events, &self.parked);
-        for index in (0..self.sources.len()).filter(|&index| index != first) {
+        for index in 0..self.sources.len() {
             if self.is_full() {
                 return;
             }
             let turn = self.turn();
-            if let Some(events) = self.sources[index].next_batch(turn).now_or_never() {
+            let source = &mut self.sources[index];
+            if suspects.as_ref().is_none_or(|some| some.contains(&source.partition()))
+                && let Some(events) = source.next_batch(turn).now_or_never()
+            {
                 self.batch.add(&events, &self.parked);
             }
         }
@@ -129,7 +138,7 @@ impl<P: Projection> Batch<P> {
 
 /// Projects a fact, or tells why it cannot be; then the writes are worth nothing.
 pub(crate) fn project<P: Projection>(writes: &mut P, fact: &Envelope) -> Result<(), String> {
-    if let Some(reason) = unsound(fact) {
+    if let Some(reason) = unsound(fact).filter(|_| P::concerns(&fact.event)) {
         return Err(reason);
     }
     let writes = AssertUnwindSafe(writes);

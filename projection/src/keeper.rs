@@ -61,19 +61,18 @@ pub async fn keep_generations(
 async fn drop_if_old(database: &Database, schema: Schema) -> Result<bool, Error> {
     let mut connection = database.connect(Schema::living(schema.view)).await?;
     let Some(version) = generation::version(&mut connection, schema).await? else { return Ok(false) };
-    let is_old = format!("SELECT coalesce(max(keep_until) < now(), true) FROM {schema}.generation");
-    if sqlx::query_scalar(AssertSqlSafe(is_old)).fetch_one(&mut connection).await? {
-        drop_unless_rebuilding(&mut connection, schema).await?;
-        return Ok(false);
+    if !is_old(&mut connection, schema).await? {
+        return Ok(version == schema.view.version());
     }
-    Ok(version == schema.view.version())
+    // The lock goes with the connection. Until it was ours, another generation may have taken that place.
+    if rebuild::lock(&mut connection, schema.view).await? && is_old(&mut connection, schema).await? {
+        tracing::info!(%schema, "a generation that is too old is dropped");
+        generation::drop_schema(&mut connection, schema).await?;
+    }
+    Ok(false)
 }
 
-async fn drop_unless_rebuilding(connection: &mut PgConnection, schema: Schema) -> Result<(), Error> {
-    // The lock goes with the connection.
-    if rebuild::lock(connection, schema.view).await? {
-        tracing::info!(%schema, "a generation that is too old is dropped");
-        generation::drop_schema(connection, schema).await?;
-    }
-    Ok(())
+async fn is_old(connection: &mut PgConnection, schema: Schema) -> Result<bool, sqlx::Error> {
+    let is_old = format!("SELECT coalesce(max(keep_until) < now(), true) FROM {schema}.generation");
+    sqlx::query_scalar(AssertSqlSafe(is_old)).fetch_one(connection).await
 }

@@ -1,12 +1,17 @@
 //! The pure side of a view: what facts mean as rows. No I/O, no clock. The
 //! writes of a batch coalesce, and come out the same however facts are batched.
 
-use events::{Envelope, event::Number};
+use events::{Envelope, Event, event::Number};
 
 /// A batch's writes to one view; the default is none.
 pub(crate) trait Projection: Default {
     /// Facts of one partition that are projected before it is asked whether there is enough.
     const TURN: usize = 500;
+
+    /// Whether a fact means anything to this view: if not, it need not make sense.
+    fn concerns(_: &Event) -> bool {
+        true
+    }
 
     /// Adds what a fact means.
     fn project(&mut self, envelope: &Envelope);
@@ -20,7 +25,7 @@ pub(crate) trait Projection: Default {
     }
 }
 
-/// Why no view takes a fact: it says what no table of ours holds. The same for all views, and by the fact alone.
+/// Why no view takes a fact that concerns it: it says what no table of ours holds. So by the fact alone.
 pub(crate) fn unsound(fact: &Envelope) -> Option<String> {
     let is_beyond = |number: &Number| i32::try_from(*number).is_err();
     if let Some(number) = fact.event.number().filter(is_beyond) {

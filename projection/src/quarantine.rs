@@ -3,7 +3,7 @@
 //! What is parked depends on facts alone, so a rebuild parks the same.
 
 use crate::error::Error;
-use events::{Aggregate, Envelope, Event, Position, event::ReceiptEvent};
+use events::{Aggregate, Envelope, Event, Partition, Position, event::ReceiptEvent};
 use std::{any::Any, borrow::Cow, collections::HashSet, sync::Arc};
 use uuid::Uuid;
 
@@ -18,11 +18,12 @@ pub(crate) struct Condemned {
     pub(crate) reason: String,
 }
 
-/// How large a batch may be: less after one that could not be applied, until the fact is found.
+/// How large a batch may be, and of what: less, and only of where a batch failed, until the fact is found.
 #[derive(Debug)]
 pub(crate) struct Ease {
     most: usize,
     pub(crate) limit: usize,
+    pub(crate) suspects: Option<Vec<Partition>>,
     pub(crate) condemned: Option<Condemned>,
 }
 
@@ -68,19 +69,24 @@ pub(crate) fn id(aggregate: Aggregate) -> Option<Uuid> {
 
 impl Ease {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, limit: most, condemned: None }
+        Self { most, limit: most, suspects: None, condemned: None }
     }
 
     /// A batch was committed, or its one fact parked.
     pub(crate) fn committed(&mut self) {
         if self.condemned.is_none() {
             self.limit = (self.limit * 2).min(self.most);
+            // As much as failed was applied after all.
+            if self.limit == self.most {
+                self.suspects = None;
+            }
         }
     }
 
     /// A batch of so many could not be applied; of one, we know which fact it is.
-    pub(crate) fn failed(&mut self, events: usize, last: Option<Position>, reason: &str) {
+    pub(crate) fn failed(&mut self, events: usize, last: Option<Position>, suspects: Vec<Partition>, reason: &str) {
         self.limit = (events / 2).max(1);
+        self.suspects = Some(suspects);
         if let (1, Some(position)) = (events, last) {
             self.condemned = Some(Condemned { position, reason: reason.to_owned() });
         }
@@ -88,7 +94,9 @@ impl Ease {
 
     /// Why the fact is to be parked, if it is the one that failed.
     pub(crate) fn take(&mut self, position: Position) -> Option<String> {
-        self.condemned.take_if(|condemned| condemned.position == position).map(|condemned| condemned.reason)
+        let condemned = self.condemned.take_if(|condemned| condemned.position == position)?;
+        self.suspects = None;
+        Some(condemned.reason)
     }
 }
 
@@ -110,7 +118,6 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use events::Partition;
 
     fn at(sequence: u64) -> Position {
         Position { partition: Partition(0), sequence }
@@ -126,7 +133,7 @@ mod tests {
             if limit == 1 && ease.take(at(checkpoint + 1)).is_some() {
                 parked.push(checkpoint + 1);
             } else if holds {
-                ease.failed(ease.limit, Some(at(checkpoint + limit)), "bad");
+                ease.failed(ease.limit, Some(at(checkpoint + limit)), vec![Partition(0)], "bad");
                 continue;
             }
             checkpoint += limit;

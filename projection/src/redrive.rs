@@ -7,7 +7,7 @@ use crate::{
     generation,
     intake::project,
     place::Schema,
-    quarantine,
+    quarantine, rebuild,
     source::Source,
     store::{
         Store,
@@ -70,6 +70,17 @@ pub async fn redrive(log: &EventLog, database_url: &str, one: &Quarantined) -> R
 async fn redrive_as<P: Store>(log: &EventLog, connection: &mut PgConnection, one: &Quarantined) -> Result<u64, Error> {
     let partition = one.position.partition;
     let schema = Schema::living(one.view);
+    // Nothing is swapped meanwhile; the lock goes with the connection.
+    if !rebuild::lock(connection, one.view).await? {
+        return Err(Error::Busy(one.view));
+    }
+    let (version, known) = (generation::version(connection, schema).await?, one.view.version());
+    match version {
+        Some(version) if version == known => {}
+        Some(found) if found > known => return Err(Error::NewerVersion { view: one.view, found, known }),
+        Some(found) => return Err(Error::Outdated { view: one.view, found }),
+        None => return Err(Error::Gone),
+    }
     let mut transaction = connection.begin().await?;
     if !set_aside::remove::<P>(&mut transaction, one.position, one.aggregate_id).await? {
         return Err(Error::Gone);
@@ -117,7 +128,9 @@ async fn apply<P: Store>(
         from = facts.last().map_or(until, |fact| fact.position.sequence);
         let mut writes = P::default();
         let mut some = 0;
-        for fact in facts.iter().filter_map(|fact| of(one, fact)) {
+        // A stream with gaps may give more than lies between.
+        let facts = facts.iter().filter(|fact| fact.position.sequence <= until);
+        for fact in facts.filter_map(|fact| of(one, fact)) {
             project(&mut writes, &fact).map_err(|reason| still(one, reason))?;
             some += 1;
         }
@@ -131,7 +144,7 @@ async fn apply<P: Store>(
 }
 
 fn still(one: &Quarantined, reason: String) -> Error {
-    Error::Poisoned { events: 1, last: Some(one.position), reason }
+    Error::Poisoned { events: 1, last: Some(one.position), suspects: vec![one.position.partition], reason }
 }
 
 /// As much of a fact as is about what was set aside.

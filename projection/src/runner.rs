@@ -124,9 +124,9 @@ impl Runner {
             let error = match result {
                 Ok(()) if stop.is_cancelled() => return Ok(()),
                 Ok(()) => continue,
-                Err(Error::Poisoned { events, last, reason }) => {
+                Err(Error::Poisoned { events, last, suspects, reason }) => {
                     tracing::warn!(view = %self.schema, events, reason, "a batch cannot be applied: a smaller one is tried");
-                    ease.failed(events, last, &reason);
+                    ease.failed(events, last, suspects, &reason);
                     continue;
                 }
                 Err(error @ (Error::NewerVersion { .. } | Error::Gone)) => return Err(error),
@@ -201,7 +201,7 @@ impl Runner {
 
     async fn open(&self, connection: &mut PgConnection, broken: Option<Uuid>) -> Result<Generation, Error> {
         let generation = answered(generation::open(connection, self.schema, &self.log, broken)).await?;
-        self.measures.parked(generation.parked.len());
+        self.tell_parked(&generation);
         self.tell(&generation.checkpoint).await;
         Ok(generation)
     }
@@ -215,7 +215,7 @@ impl Runner {
         ease: &mut Ease,
     ) -> Result<(), Error> {
         let sources = Source::all(&desk.generation.checkpoint, &self.log);
-        let mut intake = Intake::<P>::new(sources, desk.generation.parked.clone(), ease.limit);
+        let mut intake = Intake::<P>::new(sources, desk.generation.parked.clone(), ease);
         loop {
             tokio::select! {
                 biased;
@@ -229,6 +229,7 @@ impl Runner {
                 }
             }
             desk.apply(&mut intake, ease).await?;
+            self.tell_parked(&desk.generation);
             *pause = FIRST_PAUSE;
             self.tell(&desk.generation.checkpoint).await;
             if self.schema.place == Place::Previous {
@@ -239,6 +240,8 @@ impl Runner {
 
     /// Waits until the runner that overtook this one is no longer at work: it leaves facts lying.
     async fn stand_by(&self, desk: &mut Desk) -> Result<(), Error> {
+        // What is set aside is told by who is at work.
+        self.measures.parked(0);
         let mut seen = desk.generation.checkpoint.clone();
         loop {
             sleep(STANDBY).await;
@@ -262,6 +265,12 @@ impl Runner {
 
     async fn look(&self, connection: &mut PgConnection) -> Result<Checkpoint, Error> {
         answered(async { Ok(checkpoint::load(connection).await?) }).await
+    }
+
+    fn tell_parked(&self, generation: &Generation) {
+        if self.schema.place == Place::Living {
+            self.measures.parked(generation.parked.len());
+        }
     }
 
     async fn tell(&self, checkpoint: &Checkpoint) {

@@ -2,7 +2,7 @@
 //! several views share.
 
 use crate::store::checkpoint::Checkpoint;
-use events::{Envelope, EventLog, Vector, log::Subscription};
+use events::{Envelope, EventLog, Partition, Vector, log::Subscription};
 use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::mpsc::Receiver;
 
@@ -11,6 +11,7 @@ pub(crate) type Facts = Arc<[Arc<Envelope>]>;
 
 /// One partition's facts after a sequence, and up to another one.
 pub(crate) struct Source {
+    partition: Partition,
     origin: Origin,
     last: u64,
     until: u64,
@@ -25,22 +26,31 @@ enum Origin {
 impl Source {
     /// What the log has after the checkpoint, and will have.
     pub(crate) fn all(checkpoint: &Checkpoint, log: &EventLog) -> Vec<Self> {
-        let source = |last, subscription| Self { origin: Origin::Log(Box::new(subscription)), last, until: u64::MAX };
-        checkpoint.iter().map(|(of, mark)| source(mark.sequence, log.subscribe(of, mark.sequence))).collect()
+        let source = |(partition, last)| Self {
+            partition,
+            origin: Origin::Log(Box::new(log.subscribe(partition, last))),
+            last,
+            until: u64::MAX,
+        };
+        checkpoint.iter().map(|(partition, mark)| source((partition, mark.sequence))).collect()
     }
 
     /// What the log has between the checkpoint and the vector.
     pub(crate) fn up_to(checkpoint: &Checkpoint, log: &EventLog, until: &Vector) -> Vec<Self> {
         let mut sources = Self::all(checkpoint, log);
-        for (source, partition) in sources.iter_mut().zip(checkpoint.partitions()) {
-            source.until = until.get(partition);
+        for source in &mut sources {
+            source.until = until.get(source.partition);
         }
         sources
     }
 
     /// What others read too, after that sequence.
-    pub(crate) fn shared(facts: Receiver<Facts>, after: u64) -> Self {
-        Self { origin: Origin::Shared(facts, VecDeque::new()), last: after, until: u64::MAX }
+    pub(crate) fn shared(partition: Partition, facts: Receiver<Facts>, after: u64) -> Self {
+        Self { partition, origin: Origin::Shared(facts, VecDeque::new()), last: after, until: u64::MAX }
+    }
+
+    pub(crate) fn partition(&self) -> Partition {
+        self.partition
     }
 
     /// Waits for a fact and takes what else is at hand, up to `max`; for ever once there is nothing more to come.

@@ -27,7 +27,7 @@ pub struct Presences {
     shown: HashMap<(UserId, UserId), Shown>,
 }
 
-/// Readers and whom each looks at, pair by pair.
+/// Readers and whom each looks at, pair by pair. Of who is set aside it is not known what they let others see.
 const SHOWN: &str = concat!(
     as_of!("directory"),
     ", present AS (SELECT string_agg(partition || ':' || sequence, ',') AS present_vector, \
@@ -38,6 +38,7 @@ const SHOWN: &str = concat!(
                 (SELECT s.at FROM presence.seen s WHERE s.user_id = u.user_id) AS last_seen \
          FROM unnest($1::uuid[], $2::uuid[]) AS q(reader, user_id) JOIN directory.users u ON u.user_id = q.user_id \
          WHERE u.username IS NOT NULL \
+           AND NOT EXISTS (SELECT FROM directory.quarantine x WHERE x.aggregate_id = u.user_id) \
            AND (u.user_id = q.reader OR u.last_seen_visible_to = 'everyone' \
                 OR (u.last_seen_visible_to = 'contacts' \
                     AND EXISTS (SELECT FROM directory.contacts k \

@@ -1,6 +1,6 @@
 //! One aggregate's facts, oldest first, where there are too many to follow their
 //! links one by one: the server picks them from the whole log, and no more than
-//! a batch is in memory.
+//! what one request asks for is in memory.
 
 use super::{EventLog, LogError, decode::Stored, history::previous, reader};
 use crate::{Aggregate, Envelope, EventId, Partition, Position};

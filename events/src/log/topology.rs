@@ -199,7 +199,7 @@ impl EventLog {
         Ok(log)
     }
 
-    /// Opens a log that is there, as an observer or an operator: whatever its durability is, and creating nothing.
+    /// Opens a log that is there, as an observer or an operator, whatever its durability is.
     ///
     /// # Errors
     /// When NATS cannot be reached, or holds no log.

@@ -3,7 +3,10 @@
 
 use events::UserId;
 use query::presence::Shown;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    ops::Bound,
+};
 
 /// A socket, the person whose it is, and somebody whom it watches.
 pub(super) type Look = (u64, UserId, UserId);
@@ -15,6 +18,8 @@ pub(super) struct Watchers {
     watched: HashMap<UserId, HashSet<u64>>,
     /// Looks to be taken. What nobody watches any more is not among them.
     due: BTreeSet<Look>,
+    /// From where on the next ones are taken: nobody waits for ever behind others.
+    next: Option<Look>,
 }
 
 #[derive(Debug)]
@@ -62,10 +67,12 @@ impl Watchers {
         true
     }
 
-    /// Everybody is to look at all whom they watch again.
-    pub(super) fn look_at_all_again(&mut self) {
+    /// Some who were connected are not any more: everybody is to look again at those whom they were told to be online.
+    pub(super) fn look_at_all_online(&mut self) {
         for (&socket, watcher) in &self.sockets {
-            self.due.extend(looks(socket, watcher));
+            let is_online = |told: &Option<Shown>| told.is_none_or(|shown| shown.online);
+            let online = watcher.told.iter().filter(|(_, told)| is_online(told));
+            self.due.extend(online.map(|(user_id, _)| (socket, watcher.reader, *user_id)));
         }
     }
 
@@ -74,8 +81,14 @@ impl Watchers {
     }
 
     /// Some of the looks that are to be taken; each stays due until it is [taken](Watchers::is_news).
-    pub(super) fn due(&self, most: usize) -> Vec<Look> {
-        self.due.iter().copied().take(most).collect()
+    pub(super) fn due(&mut self, most: usize) -> Vec<Look> {
+        let from = self.next.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut looks: Vec<_> = self.due.range((from, Bound::Unbounded)).copied().take(most).collect();
+        if looks.is_empty() {
+            looks = self.due.iter().copied().take(most).collect();
+        }
+        self.next = looks.last().copied();
+        looks
     }
 
     /// A look was taken: whether what was seen has to be told; whoever asks does so.
@@ -166,12 +179,15 @@ mod tests {
     fn a_look_stays_due_until_it_is_taken_and_then_until_something_changes() {
         let mut watchers = Watchers::default();
         watchers.watch(7, ADA, vec![BOB, CYD]);
-        assert_eq!((watchers.due(1).len(), watchers.due(9).len()), (1, 2));
+        // One after the other, and from the beginning again.
+        assert_eq!([watchers.due(1).len(), watchers.due(9).len(), watchers.due(9).len()], [1, 1, 2]);
         for look in watchers.due(9) {
-            assert!(watchers.is_news(look, Shown::default()));
+            let (_, _, user_id) = look;
+            assert!(watchers.is_news(look, shown(user_id == BOB, 1)));
         }
         assert!(!watchers.is_anything_due());
-        watchers.look_at_all_again();
-        assert_eq!(watchers.due(9).len(), 2);
+        // A gateway is lost: who was not online was not at it.
+        watchers.look_at_all_online();
+        assert_eq!(watchers.due(9), [(7, ADA, BOB)]);
     }
 }

@@ -145,7 +145,7 @@ impl Watch {
                 }
             }
             // Who was connected to it, the view knows.
-            Event::Presence(PresenceEvent::GatewayLost {}) => self.watchers.look_at_all_again(),
+            Event::Presence(PresenceEvent::GatewayLost {}) => self.watchers.look_at_all_online(),
             Event::User(_) | Event::Thread(_) | Event::Receipts(_) => {}
         }
     }

@@ -121,14 +121,18 @@ impl Push {
         while let Some(some) = left.pop() {
             match self.who_waits(some, &window.reached, behind).await {
                 Ok(waiting) => waiting.into_iter().for_each(|waiting| found.take(waiting)),
-                Err(Error::TooDear(_)) if some.len() > 1 => {
+                Err(error @ (Error::Unavailable(_) | Error::Behind(_))) => {
+                    tracing::warn!(%error, "whom messages have not reached is not known yet");
+                    left.push(some);
+                    sleep(PAUSE).await;
+                }
+                // Asked for less, or left out: nobody else waits for it.
+                Err(_) if some.len() > 1 => {
                     let (one, other) = some.split_at(some.len() / 2);
                     left.extend([other, one]);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "whom messages have not reached is not known yet");
-                    left.push(some);
-                    sleep(PAUSE).await;
+                    tracing::error!(%error, threads = ?some, "whom a message has not reached is not to be known");
                 }
             }
             if found.pairs >= HELD {

@@ -14,7 +14,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use std::{io, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 /// How long a receiver may take.
@@ -65,14 +65,15 @@ impl Post {
             .expect("an address that was parsed and headers of ASCII");
         let answer = async {
             let answer = self.client.request(request).await?;
-            let (head, body) = answer.into_parts();
-            read_out(body).await;
-            Ok::<_, hyper_util::client::legacy::Error>(head)
+            Ok::<_, hyper_util::client::legacy::Error>(answer.into_parts())
         };
-        match timeout(PATIENCE, answer).await {
+        let until = Instant::now() + PATIENCE;
+        match timeout_at(until, answer).await {
             Err(_) => again(format!("no answer within {} s", PATIENCE.as_secs())),
             Ok(Err(error)) => again(chain(&error)),
-            Ok(Ok(head)) => {
+            Ok(Ok((head, body))) => {
+                // What it means stands in the head, however long the rest takes.
+                timeout_at(until, read_out(body)).await.ok();
                 let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
                 Ended {
                     verdict: letter::verdict(head.status, retry_after, at),

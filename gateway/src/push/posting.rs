@@ -105,9 +105,14 @@ impl Push {
         let now = self.clock.now();
         let told = match self.undelivered(&letter).await {
             Ok(told) => told,
-            Err(error) => {
+            Err(error) if now - letter.made_at < self.keep() => {
                 tracing::warn!(%error, "what is to be pushed is not known yet");
                 return Ok(Became::Unmade);
+            }
+            Err(error) => {
+                measures::died();
+                self.outbox.bury(&Dead { letter, died_at: now, reason: error.to_string() }).await?;
+                return Ok(Became::Done);
             }
         };
         let (told, claim) = self.claims.claim(told);

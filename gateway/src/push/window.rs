@@ -32,6 +32,10 @@ impl Window {
         if let (Aggregate::Thread(thread_id), Event::Thread(ThreadEvent::MessageSent { number, .. })) =
             (envelope.aggregate, &envelope.event)
         {
+            // No view shows a message of a number that no table holds.
+            if i32::try_from(*number).is_err() {
+                return;
+            }
             // Numbers of a thread rise.
             self.threads.insert(thread_id, *number);
             self.since = Some(self.since.map_or(envelope.at, |since| since.min(envelope.at)));

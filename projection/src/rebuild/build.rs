@@ -20,7 +20,10 @@ use events::{EventLog, Partition, Vector};
 use futures_util::future::try_join_all;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::time::Duration;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Transactions at once that fill a view, each its own partitions.
@@ -44,6 +47,13 @@ pub(super) struct Build {
 /// Takes a view's lock, for as long as the connection lives; `false`: another one has it.
 pub(crate) async fn lock(connection: &mut PgConnection, view: View) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(LOCK).bind(view.name()).fetch_one(connection).await
+}
+
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Build {
@@ -169,12 +179,12 @@ impl Build {
         let mut ease = Ease::new(self.batch);
         loop {
             let applied = with_projection!(self.view(), P => {
-                let intake = Intake::<P>::new(sources, desk.generation.parked.clone(), ease.limit);
+                let intake = Intake::<P>::new(sources, desk.generation.parked.clone(), &ease);
                 self.take_in(desk, intake, until, deadline, &mut ease).await
             });
-            let Err(Error::Poisoned { events, last, reason }) = applied else { return applied };
+            let Err(Error::Poisoned { events, last, suspects, reason }) = applied else { return applied };
             tracing::warn!(view = %self.schema, events, reason, "a batch cannot be applied: a smaller one is tried");
-            ease.failed(events, last, &reason);
+            ease.failed(events, last, suspects, &reason);
             *desk = self.desk(desk.generation.clone()).await?;
             sources = Source::up_to(&desk.generation.checkpoint, &self.log, until);
         }
@@ -189,12 +199,10 @@ impl Build {
         ease: &mut Ease,
     ) -> Result<bool, Error> {
         while !desk.generation.checkpoint.vector().covers(until) {
-            if deadline.is_some_and(|deadline| deadline < Instant::now()) {
-                return Ok(false);
-            }
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(Error::Stopped),
+                () = passed(deadline) => return Ok(false),
                 () = intake.some() => {}
             }
             let applied = desk.apply(&mut intake, ease).await?;

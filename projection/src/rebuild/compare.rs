@@ -68,6 +68,8 @@ pub(super) async fn compare(build: &Build, desk: &mut Desk) -> Result<Option<Vec
         return Ok(None);
     }
     let mut snapshot = beside.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    // It waits here while the built one is hashed, however long that takes.
+    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *snapshot).await?;
     let until = checkpoint::load(&mut snapshot).await?.vector();
     let tables = tables(&mut snapshot, living).await?;
     let mut portions = Vec::new();

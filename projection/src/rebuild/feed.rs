@@ -34,7 +34,7 @@ impl Feed {
             let (from, senders) = wanted.entry(partition).or_insert((sequence, Vec::new()));
             *from = sequence.min(*from);
             senders.push(sender);
-            Source::shared(receiver, sequence)
+            Source::shared(partition, receiver, sequence)
         };
         let mut sources = Vec::new();
         for generation in generations {

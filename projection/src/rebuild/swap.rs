@@ -4,6 +4,7 @@
 
 use super::build::Build;
 use crate::{
+    View,
     desk::Desk,
     error::Error,
     generation,
@@ -23,11 +24,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Tells for how long the living view stood still.
 pub(super) async fn swap(build: &Build, desk: &mut Desk, keep: Duration) -> Result<Duration, Error> {
     let view = build.view();
-    let [living, previous] = [Place::Living, Place::Previous].map(|place| Schema { view, place });
-    let mut connection = build.database().connect(living).await?;
-    if build.schema().place == Place::Next {
-        generation::drop_schema(&mut connection, previous).await?;
-    }
+    let mut connection = build.database().connect(Schema::living(view)).await?;
+    drop_outdated(&mut connection, view).await?;
     for _ in 0..TRIES {
         let end = build.end(&desk.generation.checkpoint.partitions().collect::<Vec<_>>()).await?;
         build.catch_up(desk, &end, None).await?;
@@ -36,6 +34,7 @@ pub(super) async fn swap(build: &Build, desk: &mut Desk, keep: Duration) -> Resu
             if let Err(error) = build.log().announce(view.name(), &desk.generation.checkpoint.vector()).await {
                 tracing::debug!(%view, %error, "a checkpoint was not announced");
             }
+            drop_outdated(&mut connection, view).await?;
             return Ok(stalled);
         }
         sleep(PAUSE).await;
@@ -67,19 +66,30 @@ async fn try_swap(
         let until = format!("UPDATE {living}.generation SET keep_until = now() + $1 * interval '1 second'");
         sqlx::query(AssertSqlSafe(until)).bind(seconds).execute(&mut *transaction).await?;
     }
-    for rename in renames(view, built, exists) {
+    let replaces = built.place == Place::Next
+        && generation::version(&mut transaction, Schema { view, place: Place::Previous }).await?.is_some();
+    for rename in renames(view, built, exists, replaces) {
         sqlx::query(AssertSqlSafe(rename)).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(Some(began.elapsed()))
 }
 
-fn renames(view: crate::View, built: Schema, exists: bool) -> Vec<String> {
+/// Drops what was the previous generation before a swap. Not within it: that takes longer.
+async fn drop_outdated(connection: &mut PgConnection, view: View) -> Result<(), sqlx::Error> {
+    sqlx::query(AssertSqlSafe(format!("DROP SCHEMA IF EXISTS {view}_outdated CASCADE"))).execute(connection).await?;
+    Ok(())
+}
+
+fn renames(view: View, built: Schema, exists: bool, replaces: bool) -> Vec<String> {
     let [living, previous] = [Place::Living, Place::Previous].map(|place| Schema { view, place });
     let aside = format!("{view}_aside");
     let rename =
         |from: &dyn std::fmt::Display, to: &dyn std::fmt::Display| format!("ALTER SCHEMA {from} RENAME TO {to}");
     let mut renames = Vec::new();
+    if exists && replaces {
+        renames.push(rename(&previous, &format!("{view}_outdated")));
+    }
     if exists {
         renames.push(rename(&living, &aside));
     }

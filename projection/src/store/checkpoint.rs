@@ -89,14 +89,13 @@ pub(crate) async fn hold(connection: &mut PgConnection, schema: Schema) -> Resul
     rows.iter().map(decode).collect::<Result<_, _>>().map(Checkpoint)
 }
 
-/// Adds the rows of a new generation, all at the beginning of the log.
+/// Adds the rows of a new generation.
 pub(crate) async fn insert(connection: &mut PgConnection, checkpoint: &Checkpoint) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO checkpoint (partition, sequence) SELECT partition, 0 FROM unnest($1::integer[]) AS partition",
-    )
-    .bind(array(checkpoint.partitions(), |partition| i32::from(partition.0)))
-    .execute(connection)
-    .await?;
+    sqlx::query("INSERT INTO checkpoint (partition, sequence) SELECT * FROM unnest($1::integer[], $2::bigint[])")
+        .bind(array(checkpoint.partitions(), |partition| i32::from(partition.0)))
+        .bind(array(checkpoint.iter(), |(_, mark)| sequence_column(mark.sequence)))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

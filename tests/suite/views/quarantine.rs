@@ -2,7 +2,7 @@
 
 use super::{PATIENCE, Running, Scribe, connect, rebuild::rebuild, rebuilt, rows, views};
 use crate::{harness::Deployment, people::Person};
-use events::{Aggregate, MessageKey, Position, Text, ThreadEvent, ThreadId, UserId};
+use events::{Aggregate, MessageKey, Position, Text, ThreadEvent, ThreadId, UserEvent, UserId};
 use projection::{Error, Goal, Quarantined, View, quarantined, redrive};
 use query::timeline::Page;
 use reqwest::StatusCode;
@@ -24,6 +24,12 @@ async fn inject(scribe: &mut Scribe, [by, to]: [UserId; 2], number: u32, body: &
     scribe.write(Aggregate::Thread(ThreadId::direct(by, to)), Some(by), event).await
 }
 
+async fn blocks(deployment: &Deployment, by: UserId, whom: UserId) -> bool {
+    let query =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM directory.blocks WHERE user_id = $1 AND blocked_id = $2)");
+    query.bind(by.uuid()).bind(whom.uuid()).fetch_one(&mut connect(deployment).await).await.unwrap()
+}
+
 async fn found(deployment: &Deployment) -> Vec<Quarantined> {
     quarantined(&deployment.database_url).await.unwrap()
 }
@@ -43,6 +49,8 @@ async fn a_poison_event_stops_its_thread_alone_and_a_rebuild_sets_the_same_aside
         scribe.send(pair[0], pair[1], 3, "later").await;
         scribe.receive(ThreadId::direct(pair[0], pair[1]), pair[1], 3, 3).await;
     }
+    let thread = Aggregate::Thread(ThreadId::direct(ada, bob));
+    scribe.write(thread, Some(ada), ThreadEvent::PeerBlocked { peer: bob }).await;
     scribe.chatter(40).await;
     let mut running = Running::start(&deployment, 5_000);
     running.reach(&scribe.written).await;
@@ -55,12 +63,17 @@ async fn a_poison_event_stops_its_thread_alone_and_a_rebuild_sets_the_same_aside
         .map(|(position, ([by, to], ..))| (*position, Some(ThreadId::direct(by, to).uuid())))
         .collect();
     expected.sort();
-    for view in [View::Directory, View::Timeline, View::Inbox, View::Search] {
+    // To the directory a message means nothing: whom they block is known of all the same.
+    for (view, expected) in [(View::Directory, &Vec::new())]
+        .into_iter()
+        .chain([View::Timeline, View::Inbox, View::Search].map(|view| (view, &expected)))
+    {
         let mut aside = found(&deployment).await;
         aside.retain(|one| one.view == view);
         let aside: Vec<_> = aside.iter().map(|one| (one.position, one.aggregate_id)).collect();
-        assert_eq!(aside, expected, "{view}");
+        assert_eq!(aside, *expected, "{view}");
     }
+    assert!(blocks(&deployment, ada, bob).await);
 
     let mut connection = connect(&deployment).await;
     let texts: Vec<String> =
@@ -187,4 +200,28 @@ async fn a_thread_that_is_set_aside_answers_503_to_its_members_and_all_else_goes
     let aside = ready.body["quarantine"].as_array().unwrap();
     assert!(aside.contains(&json!({ "view": "timeline", "position": position })), "{ready:?}");
     herald.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_set_aside_shows_nothing_of_their_presence() {
+    let deployment = Deployment::new().await;
+    let mut scribe = Scribe::new(&deployment.log);
+    let [ada, bob] = [scribe.person("ada").await, scribe.person("bob").await];
+    let mut running = Running::start(&deployment, 5_000);
+    running.reach(&scribe.written).await;
+    let mut connection = connect(&deployment).await;
+    connection
+        .execute("INSERT INTO presence.seen (at, user_id) SELECT now(), user_id FROM directory.users")
+        .await
+        .unwrap();
+    let seen = async || views(&deployment).presence(&[(bob, ada)]).await.unwrap().value.shown(bob, ada).last_seen;
+    assert!(seen().await.is_some());
+    // What follows may be that nobody is to see it.
+    let name = Some(Text::new("a\0da"));
+    let event =
+        UserEvent::ProfileChanged { display_name: name, about: None, last_seen_visible_to: None, may_add_me: None };
+    scribe.write(Aggregate::User(ada), Some(ada), event).await;
+    running.reach(&scribe.written).await;
+    running.stop().await;
+    assert_eq!(seen().await, None);
 }

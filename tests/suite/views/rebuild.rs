@@ -233,7 +233,7 @@ async fn what_served_before_is_kept_abreast_and_dropped_when_it_is_too_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_view_of_an_older_version_serves_until_the_one_of_this_is_built() {
+async fn a_view_of_an_older_version_is_rebuilt_beside_it_by_one_and_stays_for_the_older_build() {
     let deployment = Deployment::new().await;
     let mut scribe = Scribe::new(&deployment.log);
     let mut running = Running::start(&deployment, 100);
