@@ -8,7 +8,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -101,9 +104,14 @@ pub fn signal_child(child: &Child, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-/// An address that was free a moment ago.
+/// An address that is free, and stays so until it is used: below the ports that others are given who ask for any.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let next = NEXT.get_or_init(|| AtomicU16::new(first));
+    let ports = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+    let mut addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 fn spawn(program: &Path, arguments: &[&str], listen: &str) -> Child {
