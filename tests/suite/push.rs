@@ -239,7 +239,6 @@ async fn a_receiver_that_hangs_keeps_nobody_else_waiting_and_then_gets_one_push_
     succeeds(&ada.write(&bob, "0").await);
     receiver.next().await;
     let sends = async {
-        // Faster than a post is given up: whether the receiver took one that was given up, nobody could tell.
         for number in 1..=60 {
             let at = succeeds(&ada.write(&bob, "and again").await);
             socket.expect("message").await;
@@ -251,11 +250,11 @@ async fn a_receiver_that_hangs_keeps_nobody_else_waiting_and_then_gets_one_push_
     };
     timeout(Duration::from_secs(30), sends).await.expect("nobody waits for the receiver");
     receiver.hang(false);
-    let posts = receiver.until(&bob.user_id, 61).await;
-    // While it hung, what was on its way at once may have come; not one for each message, nor again afterwards.
+    let mut posts = receiver.until(&bob.user_id, 61).await;
+    // While it hung, what was on its way at once may have come, in any order, and after it was given up; not one for each
+    // message.
+    posts.extend(all_so_far(&mut receiver, &ada).await.into_iter().filter(|posted| !posted.pushes.is_empty()));
     assert!(posts.len() <= 16, "{}", posts.len());
-    let posts = all_so_far(&mut receiver, &ada).await;
-    assert!(told(&posts).is_empty(), "{posts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
