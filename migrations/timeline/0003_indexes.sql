@@ -1,4 +1,4 @@
--- Made after the bulk of a rebuild: nothing that writes the view needs them.
+-- Made after the bulk of a rebuild: nothing that fills the view needs them.
 
 -- Keys are UUIDv7, so this index grows at its right edge; thread and sender are compared in the row.
 CREATE INDEX messages_key ON messages (key);

@@ -1,6 +1,6 @@
 //! What becomes of a fact that cannot be applied: it is found by ever smaller
 //! batches, and its aggregate is parked from there on, in order; no other waits.
-//! What is parked depends on facts alone, so a rebuild parks the same.
+//! What no table holds is told by the fact alone, so a rebuild parks the same.
 
 use crate::error::Error;
 use events::{Aggregate, Envelope, Event, Partition, Position, event::ReceiptEvent};

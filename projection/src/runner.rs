@@ -12,7 +12,7 @@ use crate::{
     measures::Measures,
     place::{Place, Schema},
     quarantine::Ease,
-    rebuild::Rebuild,
+    rebuild::{BATCH, Rebuild},
     source::Source,
     store::{
         Store,
@@ -30,8 +30,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Beyond it a larger batch makes nothing faster.
-const MAX_EVENTS: usize = 5_000;
 /// How often it is told how far the rebuild of an older view has come.
 const TOLD: Duration = Duration::from_secs(10);
 const ANNOUNCE: Duration = Duration::from_secs(1);
@@ -90,7 +88,7 @@ impl Runner {
     fn of(schema: Schema, log: EventLog, database_url: &str) -> Result<Self, Error> {
         let (database, database_url) = (Database::new(database_url)?, database_url.to_owned());
         let (applied, measures) = (watch::Sender::new(Vector::default()), Measures::of(schema.view));
-        Ok(Self { schema, log, database, database_url, batch: MAX_EVENTS, applied, measures })
+        Ok(Self { schema, log, database, database_url, batch: BATCH, applied, measures })
     }
 
     /// Commits at most that many events at once, 5,000 where nothing is said.
@@ -247,20 +245,11 @@ impl Runner {
             sleep(STANDBY).await;
             let now = self.look(&mut desk.connection).await?;
             self.applied.send_replace(now.vector());
-            if now == seen && !now.vector().covers(&self.end().await?) {
+            if now == seen && !now.vector().covers(&self.schema.view.end(&self.log).await?) {
                 return Ok(());
             }
             seen = now;
         }
-    }
-
-    /// Where the streams end that the view is made of.
-    async fn end(&self) -> Result<Vector, Error> {
-        let mut end = Vector::default();
-        for stream in self.schema.view.streams(self.log.names()) {
-            end.set(stream, self.log.end_of(stream).await?);
-        }
-        Ok(end)
     }
 
     async fn look(&self, connection: &mut PgConnection) -> Result<Checkpoint, Error> {

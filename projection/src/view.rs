@@ -1,7 +1,7 @@
 //! The views that there are: their names, which are their schemas' and what
 //! their checkpoints are announced under, and the versions of their projections.
 
-use events::{Partition, subject::Names};
+use events::{EventLog, Partition, Vector, log::LogError, subject::Names};
 use sqlx::migrate::Migrator;
 use std::fmt;
 
@@ -46,6 +46,15 @@ impl View {
             Self::Directory | Self::Timeline | Self::Inbox | Self::Search => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
         }
+    }
+
+    /// Where the streams end now that it is made of.
+    pub(crate) async fn end(self, log: &EventLog) -> Result<Vector, LogError> {
+        let mut end = Vector::default();
+        for stream in self.streams(log.names()) {
+            end.set(stream, log.end_of(stream).await?);
+        }
+        Ok(end)
     }
 
     /// What makes its tables, and those that every generation has: up to [`TABLES`] what is written to, then the

@@ -99,7 +99,7 @@ impl Build {
     pub(super) async fn fill(&self, generation: &Generation, sources: Vec<Source>) -> Result<(u64, Duration), Error> {
         let began = Instant::now();
         let partitions: Vec<Partition> = generation.checkpoint.partitions().collect();
-        let end = self.end(&partitions).await?;
+        let end = self.view().end(&self.log).await?;
         let of =
             end.iter().map(|end| end.sequence.saturating_sub(generation.checkpoint.vector().get(end.partition))).sum();
         self.status.send_replace(Status { step: Step::Filling, applied: 0, of });
@@ -134,7 +134,7 @@ impl Build {
             generation::complete(&mut desk.connection, self.view()).await?;
             self.vacuum(&mut desk.connection).await?;
         }
-        let end = self.end(&desk.generation.checkpoint.partitions().collect::<Vec<_>>()).await?;
+        let end = self.view().end(&self.log).await?;
         self.catch_up(&mut desk, &end, None).await?;
         self.step(Step::Comparing);
         let tables = if goal == Goal::RollBack { None } else { compare::compare(self, &mut desk).await? };
@@ -218,15 +218,6 @@ impl Build {
             sqlx::query(AssertSqlSafe(format!("VACUUM (ANALYZE) {table}"))).execute(&mut *connection).await?;
         }
         Ok(())
-    }
-
-    /// Where the streams end.
-    pub(super) async fn end(&self, partitions: &[Partition]) -> Result<Vector, Error> {
-        let mut end = Vector::default();
-        for &partition in partitions {
-            end.set(partition, self.log.end_of(partition).await?);
-        }
-        Ok(end)
     }
 
     pub(super) fn database(&self) -> &Database {

@@ -27,7 +27,7 @@ pub(super) async fn swap(build: &Build, desk: &mut Desk, keep: Duration) -> Resu
     let mut connection = build.database().connect(Schema::living(view)).await?;
     drop_outdated(&mut connection, view).await?;
     for _ in 0..TRIES {
-        let end = build.end(&desk.generation.checkpoint.partitions().collect::<Vec<_>>()).await?;
+        let end = view.end(build.log()).await?;
         build.catch_up(desk, &end, None).await?;
         if let Some(stalled) = try_swap(build, desk, &mut connection, keep).await? {
             // Who waits for what this one has applied need not wait for a runner to say so.
