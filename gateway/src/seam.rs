@@ -9,9 +9,9 @@ use crate::{
     frame::Resume,
     hub::{Heard, Missed, Reach, Seat},
 };
-use events::{UserId, Vector};
-use query::View;
-use std::time::Duration;
+use events::{Partition, UserId, Vector};
+use query::{View, inbox::Membership};
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, timeout};
 
 /// How long is waited for the hub, and for a view.
@@ -76,7 +76,8 @@ async fn gather(
     let _turn = app.arrivals.acquire().await.map_err(|_| Unavailable("this node is stopping"))?;
     let deadline = Instant::now() + PATIENCE;
     let memberships = views.at_least(View::Inbox, entered, deadline, || views.memberships(user_id)).await;
-    let memberships = memberships.map_err(|error| unknown(behind, &error))?;
+    let mut memberships = memberships.map_err(|error| unknown(behind, &error))?;
+    let aside = set_aside(app, user_id, &mut memberships.value).await?;
     // What a view says of facts that the hub has not heard, the hub cannot use.
     if timeout(PATIENCE, app.hub.reached(&memberships.as_of)).await.is_err() {
         return Err(Unavailable("this node is behind the log"));
@@ -87,6 +88,10 @@ async fn gather(
     match seat.reach(from) {
         Reach::Foreign => return Ok(Some(Missed::TooMuch)),
         Reach::Whole => {}
+        // What it missed of those no view tells.
+        Reach::Short(partitions) if partitions.iter().any(|partition| aside.contains(partition)) => {
+            return Ok(Some(Missed::TooMuch));
+        }
         Reach::Short(partitions) => {
             let absence = away::Absence { user_id, from, upto: entered, partitions: &partitions };
             let Some(found) = away::missed(app, &absence, &memberships.value).await? else {
@@ -101,6 +106,26 @@ async fn gather(
     let Some(run) = seat.run(&after) else { return Ok(None) };
     said.extend(run.said());
     Ok(Some(Missed::Said { said, upto: run.upto().clone() }))
+}
+
+/// The partitions of those threads that the view has set aside and this person is in all the same, as the log says: a
+/// socket hears them as everybody's who was there before.
+async fn set_aside(
+    app: &App,
+    user_id: UserId,
+    memberships: &mut [Membership],
+) -> Result<BTreeSet<Partition>, Unavailable> {
+    let mut partitions = BTreeSet::new();
+    for membership in memberships.iter_mut().filter(|membership| membership.set_aside) {
+        let joining = app.threads.joining(user_id, membership.thread_id).await;
+        let joining = joining.map_err(|error| unknown("the log does not answer", &error))?;
+        if let Some((sequence, number)) = joining {
+            (membership.joined_sequence, membership.joined_number) = (sequence, number);
+            membership.left_sequence = None;
+            partitions.insert(app.log.names().partition(membership.thread_id.uuid()));
+        }
+    }
+    Ok(partitions)
 }
 
 /// The client may come from a node that was ahead of this one, or bring what a view has seen. What lies beyond the

@@ -85,6 +85,8 @@ pub struct Membership {
     pub joined_number: Number,
     pub left_sequence: Option<u64>,
     pub member_count: u32,
+    /// They have left there only because the view has set the thread aside: whether they are in it, it does not know.
+    pub set_aside: bool,
 }
 
 /// A member's threads, each as `t` with what its member may see of it.
@@ -144,8 +146,10 @@ const THREADS: &str = concat!(
 const THREAD: &str = threads_of_reader!("AND m.thread_id = $2");
 const MEMBERSHIPS: &str = concat!(
     as_of!("inbox"),
-    "SELECT vector, version, m.thread_id, m.joined_sequence, m.joined_number, m.left_sequence, h.member_count \
-     FROM as_of LEFT JOIN (inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id) \
+    "SELECT vector, version, m.thread_id, m.joined_sequence, m.joined_number, m.left_sequence, h.member_count, \
+            q.sequence IS NOT NULL AS set_aside \
+     FROM as_of LEFT JOIN (inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id \
+         LEFT JOIN inbox.quarantine q ON q.aggregate_id = m.thread_id AND q.sequence = m.left_sequence) \
      ON m.user_id = $1 ORDER BY m.thread_id"
 );
 const MEMBERS: &str = members_for_reader!("AND ($3::uuid IS NULL OR user_id > $3) ORDER BY user_id LIMIT $4");
@@ -280,6 +284,7 @@ fn membership(row: &PgRow) -> Result<Membership, Error> {
         joined_number: number(row, "joined_number")?,
         left_sequence: row.try_get::<Option<i64>, _>("left_sequence")?.map(answer::sequence).transpose()?,
         member_count: number(row, "member_count")?,
+        set_aside: row.try_get("set_aside")?,
     })
 }
 

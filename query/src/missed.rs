@@ -123,12 +123,15 @@ const MISSED: &str = concat!(
         (SELECT thread_id, sequence, by_id, at, kind, number, NULL, NULL, NULL, user_id, detail, NULL \
          FROM timeline.changes WHERE by_id = $1 AND kind IN ('blocked', 'unblocked') \
          ORDER BY sequence DESC LIMIT $5) \
-     ), size AS (SELECT coalesce(sum(octet_length(body)), 0)::bigint AS bytes FROM missed) \
-     SELECT vector, version, bytes, n.thread_id, n.sequence, n.by_id, n.at, n.kind, n.number, n.key, n.reply_to, \
+     ), size AS (SELECT coalesce(sum(octet_length(body)), 0)::bigint AS bytes FROM missed), \
+     aside AS (SELECT EXISTS ( \
+         SELECT FROM unnest($2::uuid[], $4::bigint[]) AS s(thread_id, upto) \
+         JOIN timeline.quarantine q ON q.aggregate_id = s.thread_id AND q.sequence <= s.upto) AS set_aside) \
+     SELECT vector, version, bytes, set_aside, n.thread_id, n.sequence, n.by_id, n.at, n.kind, n.number, n.key, n.reply_to, \
             n.user_id, n.detail, CASE WHEN l.hidden THEN NULL ELSE n.body END AS body, \
             CASE WHEN l.hidden THEN NULL ELSE d.mentions END AS mentions, ",
     files_of!("n.thread_id", "CASE WHEN n.kind = 'message' THEN n.number END"),
-    "FROM as_of CROSS JOIN size LEFT JOIN missed n ON size.bytes <= $6 \
+    "FROM as_of CROSS JOIN size CROSS JOIN aside LEFT JOIN missed n ON size.bytes <= $6 AND NOT set_aside \
      LEFT JOIN timeline.details d ON d.thread_id = n.thread_id AND d.number = n.number \
                                  AND n.kind IN ('message', 'edited') \
      CROSS JOIN LATERAL (SELECT n.left_sequence IS NOT NULL AND d.edited_at IS NOT NULL AND EXISTS ( \
@@ -154,7 +157,7 @@ const MOVED_RECEIPTS: &str = concat!(
 
 impl Views {
     /// What lies in those spans for the reader, by thread and sequence, and all their blocks and unblockings,
-    /// wherever those lie; `None` where it is more than `limit`, or than 16 MiB of text.
+    /// wherever those lie; `None` where it is more than `limit`, or than 16 MiB of text, or a thread is set aside.
     pub async fn missed(
         &self,
         reader: UserId,
@@ -165,7 +168,9 @@ impl Views {
         let query = sqlx::query(MISSED).bind(reader.uuid()).bind(thread_ids).bind(after).bind(upto);
         let rows = self.rows(Question::Missed, query.bind(i64::from(limit) + 1).bind(MOST_BYTES)).await?;
         let as_of = answer::vector(View::Timeline, &rows)?;
-        if rows.first().map(|row| row.try_get::<i64, _>("bytes")).transpose()?.is_some_and(|bytes| bytes > MOST_BYTES) {
+        if let Some(row) = rows.first()
+            && (row.try_get::<i64, _>("bytes")? > MOST_BYTES || row.try_get("set_aside")?)
+        {
             return Ok(Answer { as_of, value: None });
         }
         let missed: Vec<_> = rows.iter().filter_map(|row| missed(row).transpose()).collect::<Result<_, _>>()?;

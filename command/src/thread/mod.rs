@@ -169,6 +169,11 @@ impl Thread {
         self.members.contains_key(&user_id)
     }
 
+    /// From where on a member sees the thread: the sequence of their joining, and the last number then.
+    pub fn joining(&self, user_id: UserId) -> Option<(u64, Number)> {
+        self.members.get(&user_id).map(|member| (member.joined_sequence, member.joined_number))
+    }
+
     pub fn last_number(&self) -> Number {
         self.last_number
     }

@@ -160,6 +160,16 @@ impl Threads {
         }
     }
 
+    /// Since when somebody is a member, as the log's leader confirms it: the sequence of their joining, and the thread's last
+    /// number then.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn joining(&self, user_id: UserId, thread_id: ThreadId) -> Result<Option<(u64, Number)>, LogError> {
+        let see = |thread: &Thread| thread.joining(user_id);
+        Ok(self.handler.look(Aggregate::Thread(thread_id), see).await?.1)
+    }
+
     /// Tells those who are connected that somebody is writing something in a thread.
     ///
     /// # Errors

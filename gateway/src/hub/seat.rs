@@ -90,7 +90,8 @@ impl Drop for Seat {
 }
 
 fn joined(membership: &Membership, names: &Names) -> Joined {
-    let Membership { thread_id, joined_sequence, joined_number, left_sequence, member_count } = *membership;
+    let Membership { thread_id, joined_sequence, joined_number, left_sequence, member_count, set_aside: _ } =
+        *membership;
     let partition = names.partition(thread_id.uuid());
     Joined {
         thread_id,

@@ -54,8 +54,9 @@ async fn read(log: EventLog, partition: Partition, after: u64, mut senders: Vec<
     let mut subscription = log.subscribe(partition, after).in_windows_of(pace.portion(WINDOW));
     while !senders.is_empty() {
         let facts: Facts = subscription.next_batch(pace.portion(BATCH)).await.into();
-        pace.take(facts.len()).await;
-        for index in (0..senders.len()).rev() {
+        let views = senders.len();
+        for index in (0..views).rev() {
+            pace.take(facts.len(), views).await;
             if senders[index].send(Facts::clone(&facts)).await.is_err() {
                 senders.swap_remove(index);
             }

@@ -17,8 +17,9 @@ use events::{
     envelope::Draft,
     event::{Receipt, ReceiptEvent},
 };
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use std::collections::BTreeMap;
 
 /// Has a hub forget everything that happened until now: so much is told in every partition that it holds nothing else.
@@ -54,6 +55,50 @@ fn placed(frames: &[Value]) -> BTreeMap<String, Value> {
         assert_eq!(before, None, "came twice");
     }
     placed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_to_a_thread_that_a_view_has_set_aside_hears_it_and_reloads_what_no_view_tells() {
+    for (view, poison) in [
+        ("inbox", "inbox.heads ADD CONSTRAINT poison CHECK (last_body <> 'poison')"),
+        ("timeline", "timeline.messages ADD CONSTRAINT poison CHECK (body <> 'poison')"),
+    ] {
+        let deployment = Deployment::new().await;
+        let herald = deployment.herald().await;
+        let url = &herald.url;
+        let (ada, bob, cyd) = tokio::join!(Person::sign_up(url), Person::sign_up(url), Person::sign_up(url));
+        let thread_id = group(&ada, &[&bob, &cyd]).await;
+        let left_with = Client::live(&bob).await.vector;
+        let mut connection = PgConnection::connect(&deployment.database_url).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("ALTER TABLE {poison}"))).await.unwrap();
+
+        let messages = format!("/v1/threads/{thread_id}/messages");
+        let say = async |text: &str| ada.post(&messages, json!({ "key": key(), "body": text })).await;
+        let last = say("poison").await;
+        delete(&ada, &format!("/v1/threads/{thread_id}/members/{}", cyd.user_id)).await;
+        ada.get_after(last.position(), "/v1/threads").await;
+        let shown = bob.get_after(last.position(), &messages).await;
+        assert_eq!(shown.status == StatusCode::SERVICE_UNAVAILABLE, view == "timeline", "{shown:?}");
+
+        let mut back = Client::hello(&bob, Some(&left_with)).await;
+        let missed = back.until("live").await;
+        assert_eq!(kinds(&missed), ["message", "member_removed"], "{view}: the hub has it all");
+        have_forgotten(&deployment).await;
+        say("heard").await;
+        assert_eq!(back.expect("message").await["number"], json!(2), "{view}");
+
+        let mut later = Client::hello(&bob, Some(&left_with)).await;
+        assert_eq!(later.next().await.unwrap()["type"], "reset", "{view}");
+        later.until("live").await;
+        let mut removed = Client::hello(&cyd, None).await;
+        removed.until("live").await;
+        say("live").await;
+        for client in [&mut back, &mut later] {
+            assert_eq!(client.expect("message").await["number"], json!(3), "{view}");
+        }
+        assert_eq!(removed.drain().await, Vec::<Value>::new(), "{view}");
+        herald.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
