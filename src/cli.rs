@@ -5,7 +5,7 @@ use crate::{
     bench,
     config::{self, Setting},
     embedded::{self, Servers},
-    files,
+    estimate, files,
     metrics::{self, Gauges, Listen},
     node::{Node, Role, Settings},
     operate,
@@ -70,6 +70,8 @@ enum Command {
     Quarantine(operate::quarantine::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
+    /// Reckon what a deployment of so many people takes, and what gives way first.
+    Estimate(Box<estimate::Options>),
     /// See to the pushes that nobody took.
     Push(operate::push::Options),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
@@ -195,6 +197,9 @@ impl Cli {
         if let Some(Command::Config(config)) = &command {
             show(config, &node, settings)?;
             return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(Command::Estimate(options)) = command {
+            return estimate::run(*options);
         }
         files::raise_limit();
         if let Some(Command::Bench(options)) = command {

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cli;
 mod config;
 pub mod embedded;
+mod estimate;
 mod files;
 pub mod metrics;
 pub mod node;

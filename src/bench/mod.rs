@@ -3,6 +3,7 @@
 //! servers do bare. It runs as a client and an observer: nothing of a node is
 //! in this process.
 
+mod calibrate;
 mod chat;
 mod fill;
 mod floors;
@@ -50,6 +51,15 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<ExitCode> {
     let mut stop = std::pin::pin!(stop);
+    if let Some(file) = &options.calibrate {
+        return tokio::select! {
+            told = calibrate::calibrate(file, durability) => {
+                writeln!(stdout(), "{}", told?)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            () = stop => Ok(ExitCode::from(INTERRUPTED)),
+        };
+    }
     // Not given up half-way: what is started by then could not be stopped in order.
     let (target, mut running) = Target::find(&options, durability, partitions).await?;
     let outcome = tokio::select! {
