@@ -68,6 +68,8 @@ enum Command {
     Rebuild(operate::rebuild::Options),
     /// List the facts that a view could not apply, or try them again.
     Quarantine(operate::quarantine::Options),
+    /// Tell whether the log is what it was, and prove it.
+    Audit(operate::audit::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
     /// Reckon what a deployment of so many people takes, and what gives way first.
@@ -212,6 +214,7 @@ impl Cli {
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
+            Some(Command::Audit(options)) => return operate(&log, operate::audit::run(options)),
             command => command,
         };
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;

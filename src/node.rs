@@ -3,6 +3,7 @@
 
 use crate::metrics::Sight;
 use anyhow::{Context, bail};
+use audit::{Ledger, LedgerError};
 use clap::ValueEnum;
 use command::{
     Accounts, Attachments, Presence, Threads,
@@ -40,6 +41,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const BACKLOG: u32 = 4_096;
 /// How old a claim is before somebody else than its maker sees to it.
 const PROMISES_PAUSE: Duration = Duration::from_secs(5);
+/// How often the log's newest events are sealed.
+const SEALS_PAUSE: Duration = Duration::from_mins(1);
 /// How often unused uploads are looked for.
 const FILES_PAUSE: Duration = Duration::from_mins(10);
 /// A signing key is published a day before it is used.
@@ -146,6 +149,11 @@ impl Node {
                 let (log, url, stop) = (log.clone(), settings.database_url.clone(), node.stop.clone());
                 node.tasks.spawn(async move { Ok(keep_generations(view, log, &url, stop).await?) });
             }
+        }
+        if settings.roles.contains(&Role::Projection) {
+            let open = async || Ledger::open(log.clone(), clock.clone()).await;
+            let ledger = opened("what is kept of the log", of_ledger, open).await?;
+            node.tasks.spawn(until(node.stop.clone(), ledger.run(SEALS_PAUSE)));
         }
         if let Some(listener) = listener {
             node.start_edge(listener, settings, clock, ids).await?;
@@ -297,6 +305,10 @@ where
         }
         sleep(PAUSE).await;
     }
+}
+
+fn of_ledger(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Log(_))
 }
 
 /// A bucket's failure passes: NATS is away, or another node was faster.

@@ -65,6 +65,7 @@ pub const PLACES: &[(&str, Held)] = &[
     ("KEYS", Held::Untold("the secret that the person's texts are sealed with")),
     ("SNAPSHOTS", Held::Untold("what commands know of people and threads, made of the facts and thrown away at will")),
     ("SIGNING", Held::Untold("the deployment's own secrets")),
+    ("TILES", Held::Untold("hashes of facts, by which a change of the log is found")),
     ("POLICIES", Held::Untold("how far policies have come")),
     ("PUSHES", Held::Untold("which people are to be pushed about which threads, for days at the most")),
     ("PUSHES_DEAD", Held::Untold("the same of pushes that nobody took, for a week")),

@@ -6,6 +6,7 @@
 mod accounts;
 mod asyncapi;
 mod attacks;
+mod audit;
 mod bench;
 mod cold;
 mod contract;

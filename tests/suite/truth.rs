@@ -70,9 +70,16 @@ impl Truth {
 
     /// Back to what was kept.
     pub async fn go_back(&mut self) {
+        self.go_back_and(|_| ()).await;
+    }
+
+    /// Back to what was kept, and to what is done to its files.
+    pub async fn go_back_and<T>(&mut self, change: impl FnOnce(&Path) -> T) -> T {
         self.stop().await;
         go_back(&self.data);
+        let changed = change(&self.data.join("nats/jetstream"));
         self.nats = Some(self.apart.start_nats(0).await.unwrap());
+        changed
     }
 
     async fn stop(&mut self) {
