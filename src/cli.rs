@@ -68,6 +68,7 @@ enum Command {
     Rebuild(operate::rebuild::Options),
     /// List the facts that a view could not apply, or try them again.
     Quarantine(operate::quarantine::Options),
+    Events(Box<operate::events::Options>),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
     /// See to the pushes that nobody took.
@@ -206,6 +207,7 @@ impl Cli {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
+            Some(Command::Events(options)) => return operate(&log, operate::events::run(*options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             command => command,
         };
@@ -381,10 +383,10 @@ fn settings(
     }
 }
 
-type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Resolves when the process is asked to stop, by Ctrl-C or SIGTERM.
-fn pin_stop() -> anyhow::Result<Stop> {
+pub(crate) fn pin_stop() -> anyhow::Result<Stop> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(Box::pin(async move {

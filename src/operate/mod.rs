@@ -1,14 +1,15 @@
 //! What operators do with a deployment that runs: each command is a process of
 //! its own beside the nodes, and speaks to the same log and the same views.
 
+pub(crate) mod events;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;
 
 use crate::embedded::Addresses;
+use ::events::EventLog;
 use anyhow::Context;
 use clap::Args;
-use events::EventLog;
 use std::path::PathBuf;
 
 /// Exit codes beyond success (0), failure (1) and a command line that will not do (2).

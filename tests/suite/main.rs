@@ -8,6 +8,7 @@ mod asyncapi;
 mod attacks;
 mod bench;
 mod cold;
+mod consumers;
 mod contract;
 mod device;
 mod embedded;
