@@ -44,6 +44,8 @@ mod cloudevent_tests;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
+mod released_tests;
+#[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod value_tests;
