@@ -3,3 +3,4 @@
 mod client;
 mod printed;
 mod rights;
+mod snippets;
