@@ -70,6 +70,7 @@ enum Command {
     Quarantine(operate::quarantine::Options),
     /// Tell whether the log is what it was, and prove it.
     Audit(operate::audit::Options),
+    Events(Box<operate::events::Options>),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
     /// Reckon what a deployment of so many people takes, and what gives way first.
@@ -213,6 +214,7 @@ impl Cli {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
+            Some(Command::Events(options)) => return operate(&log, operate::events::run(*options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             Some(Command::Audit(options)) => return operate(&log, operate::audit::run(options)),
             command => command,
@@ -389,10 +391,10 @@ fn settings(
     }
 }
 
-type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Resolves when the process is asked to stop, by Ctrl-C or SIGTERM.
-fn pin_stop() -> anyhow::Result<Stop> {
+pub(crate) fn pin_stop() -> anyhow::Result<Stop> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(Box::pin(async move {

@@ -106,6 +106,10 @@ impl SealedEnvelope {
         Ok(serde_json::from_slice::<Identity>(bytes)?.id)
     }
 
+    /// Parses a stored fact. Once a shape has a successor, its tag stays a variant of its own (`MessageSent1`) that is read
+    /// here alone: right after parsing a pure `From` turns it into the newest shape, so that no decider, projection or
+    /// consumer knows two. Its golden sample stays, and then decodes as the successor. A successor is written only once
+    /// every node reads it, and the old one by nobody any more.
     pub(crate) fn decode(position: Position, aggregate: Aggregate, bytes: &[u8]) -> Result<Self, DecodeError> {
         fn parse<E: for<'de> Deserialize<'de> + Into<Event>>(
             position: Position,
@@ -121,6 +125,11 @@ impl SealedEnvelope {
             Aggregate::Receipts(_) => parse::<ReceiptEvent>(position, aggregate, bytes)?,
             Aggregate::Gateway(_) => parse::<PresenceEvent>(position, aggregate, bytes)?,
         }))
+    }
+
+    /// With its texts sealed: not for others.
+    pub(crate) fn event(&self) -> &Event {
+        &self.0.event
     }
 
     /// Whose key the texts need; `None` where there are no texts.

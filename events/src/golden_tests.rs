@@ -91,7 +91,7 @@ fn settings(muted_until: Option<Timestamp>) -> UserEvent {
 }
 
 #[expect(clippy::too_many_lines, reason = "a list")]
-fn samples() -> Vec<(&'static str, Draft)> {
+pub(crate) fn samples() -> Vec<(&'static str, Draft)> {
     let of_gateway = |event: PresenceEvent| draft(Aggregate::Gateway(GATEWAY), None, event);
     let (ada, thread) = (Aggregate::User(ADA), Aggregate::Thread(ThreadId::direct(ADA, BOB)));
     let text = Text::new;
@@ -235,7 +235,7 @@ fn trace(name: &str) -> Option<Trace> {
     name.ends_with(".traced").then(|| "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7".parse().unwrap())
 }
 
-fn stored(name: &str) -> (PathBuf, Option<Vec<u8>>) {
+pub(crate) fn stored(name: &str) -> (PathBuf, Option<Vec<u8>>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.json"));
     let bytes = std::fs::read(&path).ok();
     (path, bytes)

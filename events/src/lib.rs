@@ -7,6 +7,7 @@
 pub mod attachment;
 pub mod blobs;
 pub mod clock;
+pub mod cloudevent;
 pub mod emoji;
 pub mod envelope;
 pub mod event;
@@ -24,6 +25,7 @@ pub mod words;
 pub use attachment::Attachment;
 pub use blobs::Blobs;
 pub use clock::{Clock, Ids};
+pub use cloudevent::CloudEvent;
 pub use emoji::Emoji;
 pub use envelope::Envelope;
 pub use event::{Event, PresenceEvent, ThreadEvent, UserEvent};
@@ -38,7 +40,11 @@ pub use trace::Trace;
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 #[cfg(test)]
+mod cloudevent_tests;
+#[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod released_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use crate::{
     AttachmentId, Emoji, EventId, GatewayId, MessageKey, Position, SessionId, Text, ThreadId, Trace, UserId, Vector,
     attachment::MediaType,
+    cloudevent::schema_id,
     envelope::Stored,
     event::{PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
 };
@@ -34,6 +35,7 @@ impl EventSchema {
     pub fn document(&self) -> Value {
         let mut document = self.data.clone();
         document["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+        document["$id"] = json!(schema_id(&self.name()));
         document["title"] = json!(self.name());
         document
     }

@@ -17,6 +17,9 @@ pub enum Aggregate {
     Gateway(GatewayId),
 }
 
+/// By what JetStream domain consumers find the log: their account imports that, and nothing else.
+pub(crate) const DOMAIN: &str = "herald";
+
 /// What the subjects of presence begin with.
 const PRESENCE: &str = "presence";
 
@@ -138,6 +141,16 @@ impl Names {
     /// The bucket of a small, undivided kind of record.
     pub fn bucket(&self, kind: &str) -> String {
         format!("{}{kind}", self.underscore())
+    }
+
+    /// Where such a bucket's records lie.
+    pub(crate) fn bucket_stream(&self, kind: &str) -> String {
+        format!("KV_{}", self.bucket(kind))
+    }
+
+    /// One record of such a bucket.
+    pub(crate) fn record(&self, kind: &str, key: &str) -> String {
+        format!("$KV.{}.{key}", self.bucket(kind))
     }
 
     /// A partition's bucket of a kind of record that grows with the users.

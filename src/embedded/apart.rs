@@ -8,7 +8,7 @@ use tokio::process::Child;
 
 use super::guardian::Plan;
 use super::nats::{self, Addresses, Place};
-use super::{Error, Options, make_database, plan, ports, postgres};
+use super::{Error, Options, User, make_database, plan, ports, postgres};
 
 /// Servers that are started by hand, on a data folder of their own.
 #[derive(Debug)]
@@ -45,7 +45,12 @@ impl Apart {
 
     /// All nats-servers, with commas between them.
     pub fn nats_url(&self) -> String {
-        nats::url(&self.addresses())
+        self.nats_url_of(User::Herald)
+    }
+
+    /// The same for a user with other rights.
+    pub fn nats_url_of(&self, user: User) -> String {
+        nats::url(&self.addresses(), &self.plan.nats_passwords, user)
     }
 
     /// Where each nats-server tells what it does.

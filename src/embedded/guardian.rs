@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::account::Account;
 use super::nats::{self, Place};
+use super::users::Passwords;
 use super::{Durability, Error, Pids, postgres, process};
 
 const STOPPING: Duration = Duration::from_mins(2);
@@ -29,6 +30,7 @@ pub(super) struct Plan {
     pub(super) durability: Durability,
     pub(super) nats_nodes: usize,
     pub(super) nats_server: PathBuf,
+    pub(super) nats_passwords: Passwords,
     pub(super) postgres: PathBuf,
     pub(super) postgres_fsync: bool,
     pub(super) account: Account,
@@ -43,8 +45,7 @@ pub(super) enum Report {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Started {
-    pub(super) nats_url: String,
-    pub(super) nats_monitor_url: String,
+    pub(super) nats: Vec<nats::Addresses>,
     pub(super) postgres_url: String,
     pub(super) pids: Pids,
 }
@@ -93,8 +94,7 @@ impl Running {
         let (addresses, postgres_url) = tokio::try_join!(nats, postgres::start(plan, None, &mut self.postgres))?;
         let id = |child: &Option<Child>| child.as_ref().and_then(Child::id).unwrap_or_default();
         Ok(Started {
-            nats_url: nats::url(&addresses),
-            nats_monitor_url: addresses[0].monitor.clone(),
+            nats: addresses,
             postgres_url,
             pids: Pids { guardian: std::process::id(), nats: id(&self.nats[0]), postgres: id(&self.postgres) },
         })

@@ -14,6 +14,7 @@ mod postgres;
 mod process;
 #[cfg(test)]
 mod tests;
+mod users;
 mod wheel;
 
 use std::fs::{self, File, Permissions, TryLockError};
@@ -34,6 +35,8 @@ pub use self::apart::Apart;
 pub use self::error::Error;
 pub use self::guardian::guardian;
 use self::guardian::{Plan, Report, Started};
+use self::users::Passwords;
+pub use self::users::User;
 
 /// A log of many gigabytes is read again after a crash.
 const READY_MINUTES: u64 = 10;
@@ -84,8 +87,10 @@ pub struct Pids {
 /// The running servers. Dropped or killed with its process, they stop as well.
 #[derive(Debug)]
 pub struct Servers {
-    /// Of a cluster all, with commas between them.
+    /// For [`User::Herald`]; of a cluster all, with commas between them.
     pub nats_url: String,
+    /// The same for [`User::Consumer`].
+    pub consumer_url: String,
     /// Of a cluster the first.
     pub nats_monitor_url: String,
     /// Of the database `herald`, which exists.
@@ -99,6 +104,7 @@ pub struct Servers {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     pub nats_url: String,
+    pub consumer_url: String,
     pub nats_monitor_url: String,
     pub database_url: String,
 }
@@ -132,20 +138,16 @@ impl Servers {
         let (plan, mut lock) = plan(&options).await?;
         let (guardian, started) = Guardian::start(&options.program, &plan).await?;
         let database_url = make_database(&started.postgres_url).await?;
+        let url = |user| nats::url(&started.nats, &plan.nats_passwords, user);
         let addresses = Addresses {
-            nats_url: started.nats_url.clone(),
-            nats_monitor_url: started.nats_monitor_url.clone(),
-            database_url: database_url.clone(),
+            nats_url: url(User::Herald),
+            consumer_url: url(User::Consumer),
+            nats_monitor_url: started.nats[0].monitor.clone(),
+            database_url,
         };
         addresses.write(&mut lock).map_err(|error| Error::folder("write", &options.data, &error))?;
-        Ok(Self {
-            nats_url: started.nats_url,
-            nats_monitor_url: started.nats_monitor_url,
-            database_url,
-            pids: started.pids,
-            guardian,
-            _lock: lock,
-        })
+        let Addresses { nats_url, consumer_url, nats_monitor_url, database_url } = addresses;
+        Ok(Self { nats_url, consumer_url, nats_monitor_url, database_url, pids: started.pids, guardian, _lock: lock })
     }
 
     /// Resolves when a server or the guardian ends without being asked to.
@@ -234,11 +236,13 @@ async fn plan(options: &Options) -> Result<(Plan, File), Error> {
     let cache = wheel::cache(&data, account).await?;
     let nats_server = find::nats_server(options, &cache).await?;
     let postgres = find::postgres(options, account, &cache, &postgres::cluster(&data)).await?;
+    let nats_passwords = Passwords::of(&data)?;
     let plan = Plan {
         data,
         durability: options.durability,
         nats_nodes: options.nats_nodes,
         nats_server,
+        nats_passwords,
         postgres: postgres.bin,
         postgres_fsync: options.postgres_fsync,
         account,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::{select_all, try_join_all};
 use rustix::process::Signal;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,9 +17,14 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::guardian::Plan;
+use super::users::{Passwords, User, write_secret};
 use super::{Durability, Error, READY_MINUTES, ports, process};
 
 const NAME: &str = "nats-server";
+/// Who may do what.
+const ACCOUNTS: &str = include_str!("../../deploy/nats/accounts.conf");
+/// As servers of a cluster call each other.
+const NEIGHBOUR: &str = "herald";
 const MAX_PAYLOAD: u32 = 512 * 1024;
 /// Above any disk: what ends the log's growth is the disk, not a quota.
 const MAX_FILE_STORE: u64 = 1 << 44;
@@ -49,7 +54,7 @@ struct Ports {
 }
 
 /// The addresses of a running server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Addresses {
     pub(super) nats: String,
     pub(super) monitor: String,
@@ -108,12 +113,20 @@ pub(super) async fn start(plan: &Plan, place: &Place, slot: &mut Option<Child>) 
         fs::remove_dir_all(&ports).map_err(|error| Error::folder("empty", &ports, &error))?;
     }
     fs::create_dir_all(&ports).map_err(|error| Error::folder("create", &ports, &error))?;
-    let text = configuration(place, plan.durability);
-    fs::write(&config, text).map_err(|error| Error::folder("write", &config, &error))?;
+    let parts = [
+        ("nats.json", configuration(place, plan.durability, &plan.nats_passwords)),
+        ("accounts.conf", ACCOUNTS.to_owned()),
+        ("nats.conf", "include nats.json\ninclude accounts.conf\n".to_owned()),
+    ];
+    for (name, text) in parts {
+        let part = folder.join(name);
+        write_secret(&part, text.as_bytes()).map_err(|error| Error::folder("write", &part, &error))?;
+    }
     let (out, err) = process::open_log(&log).map_err(|error| Error::folder("write", &log, &error))?;
 
     let mut command = Command::new(&plan.nats_server);
     command.arg("--config").arg(&config).current_dir(folder);
+    command.envs(plan.nats_passwords.variables());
     command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
     let child = command.spawn().map_err(|error| Error::NotAServer {
         server: NAME.into(),
@@ -133,17 +146,18 @@ pub(super) async fn ended(children: &mut [Option<Child>], places: &[Place]) -> (
     (node, failure(&status, &places[node].folder.join("nats.log")))
 }
 
-/// What a client is told: all of them.
-pub(super) fn url(addresses: &[Addresses]) -> String {
-    addresses.iter().map(|addresses| addresses.nats.as_str()).collect::<Vec<_>>().join(",")
+/// What a user's client is told: all of them.
+pub(super) fn url(addresses: &[Addresses], passwords: &Passwords, user: User) -> String {
+    let urls: Vec<_> = addresses.iter().map(|addresses| addresses.nats.as_str()).collect();
+    passwords.log_in(user, &urls.join(","))
 }
 
 pub(super) async fn end(child: &mut Child) {
     process::end(child, &END).await;
 }
 
-/// The configuration file, which may be JSON.
-pub(super) fn configuration(place: &Place, durability: Durability) -> String {
+/// The configuration but for the accounts, which may be JSON.
+pub(super) fn configuration(place: &Place, durability: Durability, passwords: &Passwords) -> String {
     let Place { folder, name, client_port, monitor_port, routes } = place;
     let address = |port: u16| if port == 0 { "127.0.0.1:-1".to_owned() } else { format!("127.0.0.1:{port}") };
     let mut jetstream = json!({ "store_dir": folder, "max_file_store": MAX_FILE_STORE });
@@ -161,8 +175,14 @@ pub(super) fn configuration(place: &Place, durability: Durability) -> String {
     });
     if let Some((own, all)) = routes {
         let others = all.iter().filter(|port| *port != own).map(|port| format!("nats://127.0.0.1:{port}"));
-        configuration["cluster"] =
-            json!({ "name": "herald", "listen": address(*own), "routes": others.collect::<Vec<_>>() });
+        let password = &passwords.routes;
+        let routes: Vec<_> = others.map(|url| url.replace("://", &format!("://{NEIGHBOUR}:{password}@"))).collect();
+        configuration["cluster"] = json!({
+            "name": "herald",
+            "listen": address(*own),
+            "authorization": { "user": NEIGHBOUR, "password": password },
+            "routes": routes,
+        });
     }
     format!("{configuration:#}\n")
 }

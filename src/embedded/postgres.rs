@@ -1,9 +1,8 @@
 //! The embedded Postgres: its cluster, its start, its end. A cluster takes
 //! its name only when complete, so an interrupted start leaves none behind.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::guardian::Plan;
+use super::users::{secret, write_secret};
 use super::{Error, READY_MINUTES, ports, process};
 
 const NAME: &str = "PostgreSQL";
@@ -98,7 +98,7 @@ async fn create(plan: &Plan, cluster: &Path, log: &Path) -> Result<(), Error> {
     if new.exists() {
         fs::remove_dir_all(&new).map_err(step("remove", &new))?;
     }
-    write_password(&password).map_err(step("write", &password))?;
+    secret().and_then(|secret| write_secret(&password, secret.as_bytes())).map_err(step("write", &password))?;
     plan.account.own(&password).map_err(step("give away", &password))?;
 
     let mut initdb = command(plan, "initdb");
@@ -190,14 +190,4 @@ fn not_run(plan: &Plan, error: &io::Error) -> Error {
         option: super::wheel::POSTGRES.option.into(),
         reason: error.to_string(),
     }
-}
-
-fn write_password(file: &Path) -> io::Result<()> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let password = format!("{:032x}", u128::from_ne_bytes(bytes));
-    if file.exists() {
-        fs::remove_file(file)?;
-    }
-    File::options().write(true).create_new(true).mode(0o600).open(file)?.write_all(password.as_bytes())
 }

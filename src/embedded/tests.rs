@@ -1,11 +1,16 @@
 //! Tables for the parts that only read words: versions, files, complaints.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::account::{self, Account};
 use super::find::{self, Postgres};
+use super::users::Passwords;
 use super::wheel::{NATS_SERVER, POSTGRES};
-use super::{Durability, Error, nats, pip, postgres, process};
+use super::{Durability, Error, User, nats, pip, postgres, process};
 
 #[test]
 fn versions_are_read_from_what_programs_say() {
@@ -82,11 +87,38 @@ fn only_what_goes_away_is_tried_again() {
     assert!(!postgres::passes("FATAL:  could not write lock file \"postmaster.pid\": No space left on device"));
 }
 
+fn passwords() -> Passwords {
+    let name = format!("herald-passwords-{}-{:?}", std::process::id(), thread::current().id());
+    let folder = std::env::temp_dir().join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let passwords = Passwords::of(&folder).unwrap();
+    assert_eq!(Passwords::of(&folder).unwrap(), passwords, "kept with the data");
+    let mode = fs::metadata(folder.join("nats-passwords.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::remove_dir_all(&folder).unwrap();
+    passwords
+}
+
+#[test]
+fn every_user_logs_in_with_a_password_of_their_own() {
+    let passwords = passwords();
+    let urls = "nats://127.0.0.1:1,nats://127.0.0.1:2";
+    let told = [User::Herald, User::Edge, User::Projection, User::Consumer].map(|user| passwords.log_in(user, urls));
+    assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), 4);
+    assert!(told[3].starts_with("nats://consumer:p") && told[3].ends_with("@127.0.0.1:2"));
+    let accounts = include_str!("../../deploy/nats/accounts.conf");
+    for (variable, password) in passwords.variables() {
+        assert!(accounts.contains(&format!("password: ${variable}")), "{variable}");
+        assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()) && password.starts_with('p'));
+    }
+    assert!(!format!("{passwords:?}").contains(&told[0][14..20]));
+}
+
 #[test]
 fn durability_decides_when_nats_syncs() {
     let read = |durability| {
         let places = nats::places(Path::new("/a \"b\""), 1, false).unwrap();
-        let text = nats::configuration(&places[0], durability);
+        let text = nats::configuration(&places[0], durability, &passwords());
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
     assert_eq!(read(Durability::Fsync)["jetstream"]["sync_interval"], "always");
@@ -100,13 +132,14 @@ fn durability_decides_when_nats_syncs() {
 fn the_servers_of_a_cluster_know_each_other_and_not_themselves() {
     let places = nats::places(Path::new("/data"), 3, true).unwrap();
     for (node, place) in places.iter().enumerate() {
-        let text = nats::configuration(place, Durability::Unsynced);
+        let text = nats::configuration(place, Durability::Unsynced, &passwords());
         let read = serde_json::from_str::<serde_json::Value>(&text).unwrap();
         let own = read["cluster"]["listen"].as_str().unwrap();
+        let login = format!("://herald:{}@", read["cluster"]["authorization"]["password"].as_str().unwrap());
         let routes: Vec<&str> =
             read["cluster"]["routes"].as_array().unwrap().iter().map(|route| route.as_str().unwrap()).collect();
         assert_eq!(routes.len(), 2);
-        assert!(!routes.contains(&format!("nats://{own}").as_str()));
+        assert!(routes.iter().all(|route| !route.ends_with(own) && route.contains(&login)), "{routes:?}");
         assert_eq!(read["server_name"], format!("herald-{}", node + 1));
         assert_eq!(format!("nats://{}", read["listen"].as_str().unwrap()), place.addresses().nats);
     }

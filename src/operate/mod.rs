@@ -2,14 +2,15 @@
 //! its own beside the nodes, and speaks to the same log and the same views.
 
 pub(crate) mod audit;
+pub(crate) mod events;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;
 
 use crate::embedded::Addresses;
+use ::events::EventLog;
 use anyhow::Context;
 use clap::Args;
-use events::EventLog;
 use std::path::PathBuf;
 
 /// Exit codes beyond success (0), failure (1) and a command line that will not do (2).

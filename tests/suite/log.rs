@@ -308,6 +308,6 @@ async fn positions_and_moments_are_found() {
 }
 
 async fn open(deployment: &Deployment, proxy: &Proxy) -> EventLog {
-    let options = Options { nats_url: format!("nats://{}", proxy.address), ..deployment.log_options.clone() };
+    let options = Options { nats_url: proxy.url(&deployment.log_options.nats_url), ..deployment.log_options.clone() };
     EventLog::open(&options, &Ids::random()).await.unwrap()
 }

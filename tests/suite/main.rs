@@ -9,6 +9,7 @@ mod attacks;
 mod audit;
 mod bench;
 mod cold;
+mod consumers;
 mod contract;
 mod device;
 mod embedded;

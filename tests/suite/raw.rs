@@ -1,7 +1,7 @@
 //! A bare NATS client, for what no door of ours lets in: events of builds that
 //! do not exist yet, and millions of facts within minutes.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
@@ -24,13 +24,16 @@ pub struct Raw {
 
 impl Raw {
     pub async fn connect(url: &str) -> Self {
-        let (reader, writer) = TcpStream::connect(url.strip_prefix("nats://").unwrap()).await.unwrap().into_split();
+        let (login, address) = url.strip_prefix("nats://").unwrap().split_once('@').unwrap();
+        let (user, password) = login.split_once(':').unwrap();
+        let (reader, writer) = TcpStream::connect(address).await.unwrap().into_split();
         let mut raw = Self {
             reader: BufReader::new(reader),
             writer: BufWriter::with_capacity(1 << 18, writer),
             under_way: VecDeque::new(),
         };
-        let greeting = format!("CONNECT {{\"verbose\":false,\"headers\":true}}\r\nSUB {INBOX} 1\r\n");
+        let connect = json!({ "verbose": false, "headers": true, "user": user, "pass": password });
+        let greeting = format!("CONNECT {connect}\r\nSUB {INBOX} 1\r\n");
         raw.writer.write_all(greeting.as_bytes()).await.unwrap();
         raw
     }

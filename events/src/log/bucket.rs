@@ -61,6 +61,11 @@ impl Bucket {
         context.create_key_value(config).await.map(Self).map_err(unavailable)
     }
 
+    /// One that is there, for whoever makes none.
+    pub(super) async fn existing(context: &Context, name: String) -> Result<Self, BucketError> {
+        context.get_key_value(name).await.map(Self).map_err(unavailable)
+    }
+
     /// The newest record under a key, as the bucket's leader has it.
     ///
     /// # Errors
@@ -187,6 +192,14 @@ impl Partitioned {
         let mut buckets = Vec::new();
         for partition in names.partitions() {
             buckets.push(Bucket::open(context, names.partitioned_bucket(kind, partition), durability, max_age).await?);
+        }
+        Ok(Self(buckets))
+    }
+
+    pub(super) async fn existing(context: &Context, names: &Names, kind: &str) -> Result<Self, BucketError> {
+        let mut buckets = Vec::new();
+        for partition in names.partitions() {
+            buckets.push(Bucket::existing(context, names.partitioned_bucket(kind, partition)).await?);
         }
         Ok(Self(buckets))
     }

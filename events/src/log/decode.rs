@@ -1,11 +1,12 @@
 //! From stored messages to unsealed envelopes: a batch's keys are fetched
 //! together, each event is decoded and unsealed once.
 
-use super::{EventLog, LogError};
+use super::{EventLog, LogError, keyring::Keyring};
 use crate::{
     Envelope, EventId, Position, UserId,
     envelope::{DecodeError, SealedEnvelope},
     seal::AuthorKey,
+    subject::Names,
 };
 use futures_util::future::try_join_all;
 use std::{
@@ -27,6 +28,17 @@ impl Stored {
         let unreadable = |source| LogError::Unreadable { position: self.position, source };
         SealedEnvelope::id(&self.payload).map_err(unreadable)
     }
+
+    /// The fact with its texts sealed, and whose they are.
+    pub(super) fn sealed(&self, names: &Names) -> Result<(SealedEnvelope, Option<UserId>), LogError> {
+        let Self { subject, position, payload } = self;
+        let unknown = || LogError::UnknownSubject(subject.to_string());
+        let aggregate = names.parse(subject).ok_or_else(unknown)?;
+        let unreadable = |source: DecodeError| LogError::Unreadable { position: *position, source };
+        let mut envelope = SealedEnvelope::decode(*position, aggregate, payload).map_err(unreadable)?;
+        let author = envelope.author().map_err(unreadable)?;
+        Ok((envelope, author))
+    }
 }
 
 impl EventLog {
@@ -45,10 +57,10 @@ impl EventLog {
         let mut authors = HashSet::new();
         let mut unreadable = None;
         for stored in batch {
-            match self.decode_sealed(stored) {
-                Ok((position, author, envelope)) => {
+            match stored.sealed(self.names()) {
+                Ok((envelope, author)) => {
                     authors.extend(author);
-                    sealed.push((position, author, envelope));
+                    sealed.push((stored.position, author, envelope));
                 }
                 Err(error) => {
                     unreadable = Some(error);
@@ -56,7 +68,7 @@ impl EventLog {
                 }
             }
         }
-        let keys = self.keys(authors).await?;
+        let keys = keys(self.keyring(), authors).await?;
         let mut envelopes = Vec::with_capacity(sealed.len());
         for (position, author, envelope) in sealed {
             match unseal(position, author, envelope, &keys) {
@@ -72,30 +84,20 @@ impl EventLog {
             Some(_) | None => Ok(envelopes),
         }
     }
-
-    fn decode_sealed(&self, stored: &Stored) -> Result<(Position, Option<UserId>, SealedEnvelope), LogError> {
-        let Stored { subject, position, payload } = stored;
-        let unknown = || LogError::UnknownSubject(subject.to_string());
-        let aggregate = self.names().parse(subject).ok_or_else(unknown)?;
-        let unreadable = |source: DecodeError| LogError::Unreadable { position: *position, source };
-        let mut envelope = SealedEnvelope::decode(*position, aggregate, payload).map_err(unreadable)?;
-        let author = envelope.author().map_err(unreadable)?;
-        Ok((*position, author, envelope))
-    }
-
-    /// The keys that there are or were. That one is missing fails the events it seals and no other.
-    async fn keys(&self, authors: HashSet<UserId>) -> Result<Keys, LogError> {
-        let found = authors.into_iter().map(async |author| match self.keyring().get(author).await {
-            Ok(key) => Ok(Some((author, key))),
-            Err(LogError::KeyMissing(_)) => Ok(None),
-            Err(error) => Err(error),
-        });
-        Ok(try_join_all(found).await?.into_iter().flatten().collect())
-    }
 }
 
 /// The authors' keys: `None` where one was destroyed.
-type Keys = HashMap<UserId, Option<AuthorKey>>;
+pub(super) type Keys = HashMap<UserId, Option<AuthorKey>>;
+
+/// The keys that there are or were. That one is missing fails the events it seals and no other.
+pub(super) async fn keys(keyring: &Keyring, authors: HashSet<UserId>) -> Result<Keys, LogError> {
+    let found = authors.into_iter().map(async |author| match keyring.get(author).await {
+        Ok(key) => Ok(Some((author, key))),
+        Err(LogError::KeyMissing(_)) => Ok(None),
+        Err(error) => Err(error),
+    });
+    Ok(try_join_all(found).await?.into_iter().flatten().collect())
+}
 
 fn unseal(
     position: Position,

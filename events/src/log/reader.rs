@@ -17,16 +17,16 @@ use std::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// The server speaks at least this often; twice the time without a word is an error.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-const EXPIRES: Duration = Duration::from_secs(30);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
+pub(super) const EXPIRES: Duration = Duration::from_secs(30);
 const UNUSED_FOR: Duration = Duration::from_mins(1);
 /// What one pull asks for: large windows are what makes reading fast.
 pub(super) const WINDOW: usize = 5_000;
 /// How often a reader that hears of nothing looks whether it was reconnected, and at every so many of these looks at
 /// the end of the log.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 10;
-const PAUSES: [u64; 5] = [50, 100, 250, 500, 1_000];
+pub(super) const PAUSES: [u64; 5] = [50, 100, 250, 500, 1_000];
 /// How long an event that was read has to be missing: a leader that is cut off, and does not know it yet, may lack what
 /// others have, and an election takes 4 to 9 seconds.
 const SECOND_LOOK: Duration = Duration::from_secs(10);

@@ -2,7 +2,9 @@
 //! every start, and so is the durability that its operator asked for.
 
 use super::{
-    ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, PRESENCE_LASTS, Partitioned, keyring::Keyring,
+    ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, PRESENCE_LASTS, Partitioned,
+    connect::{connect, without_secrets},
+    keyring::Keyring,
     measures::Measures,
 };
 use crate::{Ids, Partition, subject::Names};
@@ -10,7 +12,7 @@ use async_nats::ConnectErrorKind;
 use async_nats::jetstream::{
     Context, ErrorCode,
     context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind, GetStreamError},
-    stream::{self, Compression, DiscardPolicy, RetentionPolicy, StorageType},
+    stream::{self, Compression, DiscardPolicy, LastRawMessageError, RetentionPolicy, StorageType},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -30,7 +32,8 @@ use uuid::Uuid;
 const DEFAULT_PARTITIONS: u16 = 4;
 const MAX_PARTITIONS: u16 = 1_024;
 const REPLICAS: usize = 3;
-const TOPOLOGY: &str = "LOG";
+pub(super) const TOPOLOGY: &str = "LOG";
+pub(super) const KEYS: &str = "KEYS";
 /// What a cluster says while it elects or its nodes are still coming.
 const PASSING: [ErrorCode; 4] = [
     ErrorCode::CLUSTER_NO_PEERS,
@@ -73,6 +76,10 @@ pub enum OpenError {
     Connect { url: String, source: async_nats::ConnectError },
     #[error("NATS at {url} holds no log of herald's: is the address right?")]
     NoLog { url: String, source: GetStreamError },
+    #[error("NATS at {url} shows no log of herald's: is the address right, and may this user read it?")]
+    NotShown { url: String, source: LastRawMessageError },
+    #[error("the keys of texts may not be read by this user of NATS")]
+    NoKeys(#[source] BucketError),
     #[error("the log has {there} partitions, not {asked}: their number is fixed when it is created")]
     Partitions { there: u16, asked: u16 },
     #[error("a log has 1 to {MAX_PARTITIONS} partitions, not {0}")]
@@ -116,6 +123,8 @@ impl OpenError {
             },
             Self::Bucket(_) | Self::Monitor(_) => true,
             Self::NoLog { .. }
+            | Self::NotShown { .. }
+            | Self::NoKeys(_)
             | Self::Partitions { .. }
             | Self::PartitionsRange(_)
             | Self::Prefix
@@ -175,7 +184,7 @@ impl EventLog {
         for stream in names.streams() {
             streams.push(open_stream(&context, config(&names, stream, options), options.durability).await?);
         }
-        let keys = Partitioned::open(&context, &names, "KEYS", options.durability, Duration::ZERO).await?;
+        let keys = Partitioned::open(&context, &names, KEYS, options.durability, Duration::ZERO).await?;
         let snapshots = Partitioned::open(&context, &names, "SNAPSHOTS", options.durability, Duration::ZERO).await?;
         let stopped = CancellationToken::new();
         tracing::info!(partitions = topology.partitions, epoch = %topology.epoch, durability = %options.durability, "log open");
@@ -205,8 +214,7 @@ impl EventLog {
     /// When NATS cannot be reached, or holds no log.
     pub async fn attend(nats_url: &str) -> Result<Self, OpenError> {
         let client = connect(nats_url).await?;
-        let bucket = Names::new("", 1).bucket(TOPOLOGY);
-        let stream = async_nats::jetstream::new(client).get_stream(format!("KV_{bucket}")).await;
+        let stream = async_nats::jetstream::new(client).get_stream(Names::new("", 1).bucket_stream(TOPOLOGY)).await;
         let stream = stream.map_err(|source| OpenError::NoLog { url: without_secrets(nats_url), source })?;
         let replicated = stream.cached_info().config.num_replicas >= REPLICAS;
         let options = Options {
@@ -220,21 +228,6 @@ impl EventLog {
         };
         Self::open(&options, &Ids::random()).await
     }
-}
-
-async fn connect(url: &str) -> Result<async_nats::Client, OpenError> {
-    let connect = async_nats::ConnectOptions::new()
-        .name("herald")
-        .reconnect_delay_callback(|attempts| Duration::from_millis(if attempts < 20 { 50 } else { 500 }))
-        .client_capacity(16_384)
-        .connect(url.split(',').map(str::trim).collect::<Vec<_>>());
-    connect.await.map_err(|source| OpenError::Connect { url: without_secrets(url), source })
-}
-
-/// URLs without who logs in with what.
-fn without_secrets(urls: &str) -> String {
-    let host = |url: &str| url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
-    urls.split(',').map(host).collect::<Vec<_>>().join(",")
 }
 
 async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result<Topology, OpenError> {

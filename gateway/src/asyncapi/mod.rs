@@ -32,7 +32,7 @@ pub fn document() -> Value {
         "defaultContentType": "application/json",
         "servers": {
             "gateway": server("127.0.0.1:8080", "ws", "Where clients connect; `wss` behind what ends TLS"),
-            "log": server("127.0.0.1:4222", "nats", "NATS with JetStream, for read-only consumers of facts"),
+            "log": server("127.0.0.1:4222", "nats", "NATS with JetStream: for read-only consumers of facts the domain `herald`"),
         },
         "channels": parts.channels,
         "operations": parts.operations,

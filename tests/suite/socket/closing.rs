@@ -181,7 +181,8 @@ async fn a_node_that_goes_answers_what_is_under_way_and_sends_its_sockets_away()
 async fn a_node_that_does_not_hear_the_log_vouches_for_nobody() {
     let deployment = Deployment::new().await;
     let proxy = Proxy::before(&deployment.log_options.nats_url).await;
-    let log_options = Options { nats_url: format!("nats://{}", proxy.address), ..deployment.log_options.clone() };
+    let log_options =
+        Options { nats_url: proxy.url(&deployment.log_options.nats_url), ..deployment.log_options.clone() };
     let (hearing, deaf) = (deployment.herald().await, Deployment { log_options, ..deployment }.herald().await);
     let ada = Person::sign_up(&hearing.url).await;
     let mut client = Client::live(&ada.at(&deaf.url)).await;

@@ -1,0 +1,322 @@
+//! The log as whoever may only read it sees it: through pull consumers of a few
+//! facts at a time, by a user who needs no other right. Makes and changes nothing,
+//! knows no key unless texts are asked for; a fact comes as consumers are told it.
+
+use super::{
+    ANSWER_TIMEOUT, LogError, OpenError, Partitioned,
+    connect::{connect, without_secrets},
+    decode::{Stored, keys},
+    history::previous,
+    keyring::Keyring,
+    reader::{EXPIRES, HEARTBEAT, LOOK, PAUSES, config},
+    topology::{KEYS, TOPOLOGY, Topology},
+};
+use crate::{
+    Aggregate, CloudEvent, EventId, Ids, Partition, Position, Timestamp,
+    cloudevent::Texts,
+    subject::{DOMAIN, Names},
+};
+use async_nats::jetstream::{
+    Context,
+    consumer::{self, DeliverPolicy, pull},
+    context::ContextBuilder,
+    stream::LastRawMessageError,
+};
+use futures_util::{FutureExt, StreamExt};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
+
+/// How long NATS may be away before a reader gives up.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Bytes that one request asks for: above the largest fact, and little for who else reads.
+const BYTES: usize = 1 << 20;
+/// A consumer that only tells where something lies.
+const PROBE_UNUSED_FOR: Duration = Duration::from_secs(5);
+
+/// A log that is read from outside. Clones share everything.
+#[derive(Clone)]
+pub struct Reading(Arc<Inner>);
+
+struct Inner {
+    client: async_nats::Client,
+    context: Context,
+    names: Names,
+    epoch: Uuid,
+    /// Where texts are asked for.
+    keyring: Option<Keyring>,
+}
+
+/// Some or all facts of one partition, in order and none left out.
+pub struct Facts {
+    reading: Reading,
+    partition: Partition,
+    only: Option<Aggregate>,
+    last: u64,
+    /// The fact at `last`, where it was read here: by it another history is known.
+    last_id: Option<EventId>,
+    end: u64,
+    window: usize,
+    messages: Option<Messages>,
+    queued: VecDeque<Stored>,
+    done: bool,
+    failing: Option<Instant>,
+    failures: usize,
+}
+
+struct Messages {
+    stream: pull::Stream,
+    connections: u64,
+    /// The first one is the fact that was read last, to be recognised.
+    recognise: bool,
+}
+
+impl Reading {
+    /// Connects to a log that is there, as any user that may read it. `prefix` as in [`super::Options`]; with `texts` the
+    /// user must be one that may read the keys.
+    ///
+    /// # Errors
+    /// When NATS cannot be reached, or shows no log, or no keys.
+    pub async fn open(nats_url: &str, prefix: &str, texts: bool) -> Result<Self, OpenError> {
+        let client = connect(nats_url).await?;
+        let builder = || ContextBuilder::new().timeout(ANSWER_TIMEOUT);
+        let undivided = Names::new(prefix, 1);
+        let (own, imported) = (builder().build(client.clone()), builder().domain(DOMAIN).build(client.clone()));
+        // Nodes' users and operators share the log's account; consumers have it from there.
+        let (context, record) = match topology(&own, &undivided).await {
+            Ok(record) => (own, record),
+            Err(own_error) => match topology(&imported, &undivided).await {
+                Ok(record) => (imported, record),
+                Err(_) => return Err(OpenError::NotShown { url: without_secrets(nats_url), source: own_error }),
+            },
+        };
+        let topology: Topology = serde_json::from_slice(&record).map_err(OpenError::Record)?;
+        let names = Names::new(prefix, topology.partitions);
+        let keyring = if texts {
+            let buckets = Partitioned::existing(&context, &names, KEYS).await.map_err(OpenError::NoKeys)?;
+            Some(Keyring::new(names.clone(), buckets))
+        } else {
+            None
+        };
+        Ok(Self(Arc::new(Inner { client, context, names, epoch: topology.epoch, keyring })))
+    }
+
+    pub fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub fn epoch(&self) -> Uuid {
+        self.0.epoch
+    }
+
+    /// The last sequence of a partition.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or refuses.
+    pub async fn end_of(&self, partition: Partition) -> Result<u64, LogError> {
+        self.before(partition, DeliverPolicy::New).await
+    }
+
+    /// The sequence after which lies all that was appended at that time or later, by NATS' clock.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or refuses.
+    pub async fn sequence_at(&self, partition: Partition, time: Timestamp) -> Result<u64, LogError> {
+        self.before(partition, DeliverPolicy::ByStartTime { start_time: time }).await
+    }
+
+    /// The facts of a partition, or of one aggregate in it, after a sequence and up to another one, `window` at once.
+    /// Without an end there are always more to wait for.
+    pub fn facts(
+        &self,
+        partition: Partition,
+        only: Option<Aggregate>,
+        after: u64,
+        end: Option<u64>,
+        window: usize,
+    ) -> Facts {
+        Facts {
+            reading: self.clone(),
+            partition,
+            only,
+            last: after,
+            last_id: None,
+            end: end.unwrap_or(u64::MAX),
+            window,
+            messages: None,
+            queued: VecDeque::new(),
+            done: end.is_some_and(|end| end <= after),
+            failing: None,
+            failures: 0,
+        }
+    }
+
+    /// The sequence before the one at which a consumer with that start begins.
+    async fn before(&self, partition: Partition, start: DeliverPolicy) -> Result<u64, LogError> {
+        let config = pull::Config { inactive_threshold: PROBE_UNUSED_FOR, ..config(start) };
+        let consumer = self.consumer(partition, self.names().subjects(partition), config).await?;
+        Ok(consumer.cached_info().delivered.stream_sequence)
+    }
+
+    /// A name makes NATS hold the request to the filter that its subject tells, which is what a reader is allowed by.
+    async fn consumer(
+        &self,
+        partition: Partition,
+        filter_subject: String,
+        config: pull::Config,
+    ) -> Result<consumer::Consumer<pull::Config>, LogError> {
+        let name = Some(format!("reader-{}", Ids::random().next()));
+        let config = pull::Config { name, filter_subject, ..config };
+        Ok(self.0.context.create_consumer_on_stream(config, self.names().stream(partition)).await?)
+    }
+
+    fn connections(&self) -> u64 {
+        self.0.client.statistics().connects.load(Ordering::Relaxed)
+    }
+
+    async fn told(&self, batch: &[Stored]) -> Result<Vec<CloudEvent>, LogError> {
+        let sealed = batch.iter().map(|stored| stored.sealed(self.names()).map(|sealed| (stored, sealed)));
+        let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
+        let keys = match &self.0.keyring {
+            Some(keyring) => {
+                let authors: HashSet<_> = sealed.iter().filter_map(|(_, (_, author))| *author).collect();
+                Some(keys(keyring, authors).await?)
+            }
+            None => None,
+        };
+        let told = sealed.into_iter().map(|(stored, (envelope, author))| {
+            let texts = match (&keys, author) {
+                (Some(keys), Some(author)) => {
+                    Texts::Opened(keys.get(&author).ok_or(LogError::KeyMissing(author))?.as_ref())
+                }
+                (Some(_), None) | (None, _) => Texts::KeptBack,
+            };
+            let told = envelope.told(self.epoch(), &texts, stored.payload.len());
+            told.map_err(|source| LogError::Unreadable { position: stored.position, source })
+        });
+        told.collect()
+    }
+}
+
+impl Facts {
+    /// The next facts, `max` at the most; `None` behind the last. While NATS is away it waits for a minute.
+    ///
+    /// # Errors
+    /// When NATS stays away or refuses, a fact cannot be read, or the log does not hold what was read of it.
+    pub async fn next_batch(&mut self, max: usize) -> Result<Option<Vec<CloudEvent>>, LogError> {
+        loop {
+            match self.try_next_batch(max).await {
+                Ok(batch) => {
+                    (self.failing, self.failures) = (None, 0);
+                    return Ok(batch);
+                }
+                Err(error @ (LogError::Unavailable(_) | LogError::Gap(..)))
+                    if self.failing.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+                {
+                    tracing::warn!(partition = self.partition.0, after = self.last, %error, "reading the log failed");
+                    self.messages = None;
+                    self.queued.clear();
+                    sleep(Duration::from_millis(PAUSES[self.failures.min(PAUSES.len() - 1)])).await;
+                    self.failures += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_next_batch(&mut self, max: usize) -> Result<Option<Vec<CloudEvent>>, LogError> {
+        while self.queued.is_empty() && !self.done {
+            self.receive().await?;
+        }
+        while self.queued.len() < max && !self.done {
+            let Some(Some(message)) = self.messages.as_mut().and_then(|it| it.stream.next().now_or_never()) else {
+                break;
+            };
+            self.take(message?)?;
+        }
+        let count = self.queued.len().min(max);
+        let Some(newest) = count.checked_sub(1) else { return Ok(None) };
+        let batch = &self.queued.make_contiguous()[..count];
+        let told = self.reading.told(batch).await?;
+        (self.last, self.last_id) = (batch[newest].position.sequence, Some(batch[newest].id()?));
+        self.queued.drain(..count);
+        Ok(Some(told))
+    }
+
+    /// Waits for a message. What was on its way when a connection broke is not sent again: then all is asked for anew.
+    async fn receive(&mut self) -> Result<(), LogError> {
+        if self.messages.is_none() {
+            self.open().await?;
+        }
+        let Some(messages) = self.messages.as_mut().filter(|_| !self.done) else { return Ok(()) };
+        match timeout_at(Instant::now() + LOOK, messages.stream.next()).await {
+            Ok(Some(message)) => self.take(message?),
+            Ok(None) => Err(LogError::Unavailable("the consumer ended".into())),
+            Err(_) => {
+                if messages.connections != self.reading.connections() {
+                    self.messages = None;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<(), LogError> {
+        let reading = self.reading.clone();
+        let connections = reading.connections();
+        let recognise = self.last_id.is_some();
+        if !recognise && self.last > reading.end_of(self.partition).await? {
+            return Err(LogError::Foreign(Position { partition: self.partition, sequence: self.last }));
+        }
+        let start_sequence = if recognise { self.last } else { self.last + 1 };
+        let subject = self.only.map(|aggregate| reading.names().subject(aggregate));
+        let filter = subject.unwrap_or_else(|| reading.names().subjects(self.partition));
+        let start = config(DeliverPolicy::ByStartSequence { start_sequence });
+        let consumer = reading.consumer(self.partition, filter, start).await?;
+        if consumer.cached_info().num_pending == 0 && self.end != u64::MAX {
+            self.done = true;
+        }
+        let stream = consumer.stream().max_messages_per_batch(self.window).max_bytes_per_batch(BYTES);
+        let stream = stream.heartbeat(HEARTBEAT).expires(EXPIRES).messages().await?;
+        self.messages = Some(Messages { stream, connections, recognise });
+        Ok(())
+    }
+
+    /// Takes the next message, drops a duplicate, refuses a gap, and sees where the end is.
+    fn take(&mut self, message: async_nats::jetstream::Message) -> Result<(), LogError> {
+        let info = message.info().map_err(LogError::Unavailable)?;
+        let (sequence, pending) = (info.stream_sequence, info.pending);
+        let async_nats::Message { subject, payload, headers, .. } = message.split().0;
+        let position = Position { partition: self.partition, sequence };
+        let stored = Stored { subject, position, payload };
+        let bounded = self.end != u64::MAX;
+        let last = self.queued.back().map_or(self.last, |stored| stored.position.sequence);
+        let first = self.messages.as_mut().is_some_and(|messages| std::mem::take(&mut messages.recognise));
+        if first && (sequence != self.last || Some(stored.id()?) != self.last_id) {
+            return Err(LogError::Foreign(Position { partition: self.partition, sequence: self.last }));
+        }
+        self.done = bounded && (pending == 0 || sequence >= self.end);
+        if sequence <= last || (bounded && sequence > self.end) {
+            return Ok(());
+        }
+        // Of all facts each has the next sequence; of one aggregate's, each names the one before it.
+        let before = if self.only.is_some() { headers.as_ref().map_or(0, previous) } else { sequence - 1 };
+        let is_first = self.only.is_some() && self.last_id.is_none() && self.queued.is_empty();
+        let follows = if is_first { before <= last } else { before == last };
+        if !follows {
+            return Err(LogError::Gap(self.partition, last));
+        }
+        self.queued.push_back(stored);
+        Ok(())
+    }
+}
+
+async fn topology(context: &Context, names: &Names) -> Result<bytes::Bytes, LastRawMessageError> {
+    let stream = context.get_stream_no_info(names.bucket_stream(TOPOLOGY)).await.expect("a bucket's stream has a name");
+    let record = stream.get_last_raw_message_by_subject(&names.record(TOPOLOGY, Topology::KEY)).await?;
+    Ok(record.payload)
+}

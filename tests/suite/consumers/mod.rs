@@ -1,0 +1,6 @@
+//! Those who read the log from outside: what they are told, and what they may.
+
+mod client;
+mod printed;
+mod rights;
+mod snippets;

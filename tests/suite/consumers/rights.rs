@@ -1,0 +1,236 @@
+//! Who may do what in NATS, as `deploy/nats/accounts.conf` says: each role's node
+//! works as its own user, and what nobody is granted, nobody can do.
+
+use super::client::{Answer, Client};
+use crate::{
+    harness::{folder, program},
+    people::Person,
+    process::{Process, free_address},
+};
+use events::{Aggregate, EventLog, ThreadId, UserId, Vector, log::Reading};
+use herald::embedded::{self, Apart, User};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::{process::Child, time::timeout};
+
+/// For nodes to be ready, on a slow machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A log with something in it, written by the users of its roles.
+struct Deployment {
+    apart: Apart,
+    log: EventLog,
+    ada: Person,
+    thread_id: ThreadId,
+    _servers: [Child; 2],
+    nodes: [Process; 2],
+}
+
+impl Deployment {
+    async fn start(name: &str) -> Self {
+        let options = embedded::Options {
+            data: folder(name),
+            durability: embedded::Durability::Unsynced,
+            nats_nodes: 1,
+            nats_server: None,
+            postgres: None,
+            postgres_fsync: false,
+            program: program(),
+            progress: false,
+        };
+        let apart = Apart::find(&options).await.unwrap();
+        let servers = [apart.start_nats(0).await.unwrap(), apart.start_postgres().await.unwrap()];
+        let database_url = apart.database_url().unwrap();
+        let files = folder(name).join("files").display().to_string();
+        let node = |role: &str, user: User| {
+            let nats_url = apart.nats_url_of(user);
+            let of_role = ["serve", "--role", role, "--nats-url", &nats_url];
+            let of_all = ["--database-url", &database_url, "--durability", "unsynced", "--attachments", &files];
+            Process::launch(&program(), &[&of_role[..], &of_all].concat(), free_address())
+        };
+        let nodes = [node("command,query,gateway", User::Edge), node("projection", User::Projection)];
+        let ready = format!("{}/readyz", nodes[0].url);
+        let status = async || reqwest::get(&ready).await.map(|answer| answer.status()).ok();
+        let until_ready = async { while status().await != Some(StatusCode::OK) {} };
+        let said = || (nodes[0].said().lines(), nodes[1].said().lines());
+        timeout(PATIENCE, until_ready).await.unwrap_or_else(|_| panic!("not ready: {:#?}", said()));
+        let (ada, bob) = (Person::sign_up(&nodes[0].url).await, Person::sign_up(&nodes[0].url).await);
+        let sent = ada.write(&bob, "over fences").await;
+        // Read from the view: the other node has applied it.
+        let inbox = bob.get_after(sent.position(), "/v1/threads").await;
+        assert_eq!(inbox.body["threads"][0]["last_message"]["body"], "over fences");
+        let log = EventLog::attend(&apart.nats_url()).await.unwrap();
+        let thread_id = sent.body["thread_id"].as_str().unwrap().parse().unwrap();
+        Self { apart, log, ada, thread_id, _servers: servers, nodes }
+    }
+
+    async fn client(&self, user: User) -> Client {
+        Client::connect(&self.apart.nats_url_of(user)).await
+    }
+
+    fn thread(&self) -> String {
+        self.log.names().subject(Aggregate::Thread(self.thread_id))
+    }
+
+    /// A user's key, as NATS has it.
+    fn key(&self) -> (String, String) {
+        let ada: UserId = self.ada.user_id.parse().unwrap();
+        let stream = format!("KV_KEYS_{}", self.log.names().partition(ada.uuid()));
+        (stream.clone(), format!("$KV.{}.{ada}", stream.strip_prefix("KV_").unwrap()))
+    }
+
+    /// All that must be the same whatever somebody tried: the log's end, and Ada's key.
+    async fn state(&self) -> (Vector, Answer, Answer) {
+        let (stream, key) = self.key();
+        let mut operator = self.client(User::Herald).await;
+        let last = operator.ask(&format!("$JS.API.STREAM.MSG.GET.{stream}"), &json!({ "last_by_subj": key })).await;
+        let mut info = operator.ask(&format!("$JS.API.STREAM.INFO.{stream}"), &Value::Null).await;
+        if let Answer::Said(info) = &mut info {
+            *info = info["state"]["last_seq"].take();
+        }
+        assert!(matches!(&last, Answer::Said(said) if said["message"]["data"].is_string()), "{last:?}");
+        (self.log.end().await.unwrap(), last, info)
+    }
+}
+
+fn consumer(stream: &str, name: &str, config: &Value) -> Value {
+    let mut whole = json!({
+        "name": name, "ack_policy": "none", "deliver_policy": "all", "replay_policy": "instant", "mem_storage": true,
+    });
+    whole.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+    json!({ "stream_name": stream, "config": whole })
+}
+
+/// What NATS says where it was asked and refused.
+fn refused(answer: &Answer) -> bool {
+    match answer {
+        Answer::Denied | Answer::Nobody => true,
+        Answer::Said(said) => said["error"].is_object(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_each_role_works_as_its_own_user_and_may_not_do_what_others_do() {
+    let deployment = Deployment::start("rights-of-roles").await;
+    let before = deployment.state().await;
+    let (keys, key) = deployment.key();
+    let partition = deployment.log.names().partition(deployment.thread_id.uuid());
+    let stream = deployment.log.names().stream(partition);
+
+    let mut projection = deployment.client(User::Projection).await;
+    for subject in [&deployment.thread(), &key, "$KV.CREDENTIALS_0.x", "$KV.SESSIONS_0.x", "$KV.SIGNING.x", "typing"] {
+        assert_eq!(projection.ask(subject, &json!({})).await, Answer::Denied, "{subject}");
+    }
+    for user in [User::Projection, User::Edge] {
+        let mut client = deployment.client(user).await;
+        for request in ["STREAM.DELETE", "STREAM.UPDATE", "STREAM.SNAPSHOT", "STREAM.MSG.DELETE", "STREAM.RESTORE"] {
+            for stream in [&stream, &keys] {
+                let answer = client.ask(&format!("$JS.API.{request}.{stream}"), &json!({ "name": stream })).await;
+                assert_eq!(answer, Answer::Denied, "{user:?} {request}");
+            }
+        }
+        for foreign in [">", "_INBOX.>", "_INBOX.herald.>", &deployment.log.names().subjects(partition), "$KV.>"] {
+            assert!(client.subscribe(foreign).await.is_err(), "{user:?} {foreign}");
+        }
+        let purged = client.ask(&format!("$JS.API.STREAM.PURGE.{stream}"), &Value::Null).await;
+        assert!(refused(&purged), "{user:?} {purged:?}");
+    }
+    assert_eq!(deployment.state().await, before);
+    for node in deployment.nodes {
+        assert!(node.terminate().await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_reads_facts_and_can_neither_read_secrets_nor_write_anything() {
+    let deployment = Deployment::start("rights-of-consumers").await;
+    let before = deployment.state().await;
+    let (keys, key) = deployment.key();
+    let partition = deployment.log.names().partition(deployment.thread_id.uuid());
+    let (stream, all) = (deployment.log.names().stream(partition), deployment.log.names().subjects(partition));
+    let (other, thread) = (format!("{}.elsewhere", deployment.thread()), deployment.thread());
+    let mut client = deployment.client(User::Consumer).await;
+
+    // What it is for.
+    let url = deployment.apart.nats_url_of(User::Consumer);
+    let reading = Reading::open(&url, "", false).await.unwrap();
+    let mut facts = reading.facts(partition, Some(Aggregate::Thread(deployment.thread_id)), 0, Some(u64::MAX - 1), 10);
+    let told = facts.next_batch(10).await.unwrap().unwrap();
+    assert_eq!((told[0].data["number"].as_u64(), told[0].data["body"].as_str(), told[0].sealed), (Some(1), None, true));
+    assert!(Reading::open(&url, "", true).await.is_err(), "keys are not for consumers");
+
+    // Every door but those.
+    for api in ["$JS.API", "$JS.herald.API"] {
+        for bucket in [&keys, "KV_CREDENTIALS_0", "KV_SESSIONS_0", "KV_SIGNING", "KV_UPLOADS_0", &stream, "PRESENCE"] {
+            for request in [
+                "STREAM.INFO",
+                "STREAM.MSG.GET",
+                "DIRECT.GET",
+                "STREAM.DELETE",
+                "STREAM.PURGE",
+                "STREAM.UPDATE",
+                "STREAM.CREATE",
+                "STREAM.SNAPSHOT",
+            ] {
+                let request = format!("{api}.{request}.{bucket}");
+                let answer = client.ask(&request, &json!({ "seq": 1, "name": bucket })).await;
+                assert!(refused(&answer), "{request}: {answer:?}");
+            }
+        }
+        for request in ["INFO", "STREAM.NAMES", "STREAM.LIST"] {
+            let answer = client.ask(&format!("{api}.{request}"), &Value::Null).await;
+            assert!(refused(&answer), "{request}: {answer:?}");
+        }
+    }
+    // What its own account is told reaches nobody.
+    for subject in [&thread, &other, &key] {
+        assert_eq!(client.ask(subject, &json!({ "id": "x" })).await, Answer::Nobody, "{subject}");
+    }
+
+    // Consumers: no filter but those on facts, whatever the request says.
+    let create =
+        |stream: &str, name: &str, filter: &str| format!("$JS.herald.API.CONSUMER.CREATE.{stream}.{name}.{filter}");
+    let good = consumer(&stream, "good", &json!({ "filter_subject": all }));
+    let made = client.ask(&create(&stream, "good", &all), &good).await;
+    assert!(matches!(&made, Answer::Said(said) if said["num_pending"].as_u64() > Some(0)), "{made:?}");
+    for (asked_at, config) in [
+        (create(&keys, "k1", "$KV.>"), json!({ "filter_subject": "$KV.>" })),
+        (create(&keys, "k2", &all), json!({ "filter_subject": "$KV.>" })),
+        (create(&keys, "k3", &all), json!({ "filter_subjects": ["$KV.>"] })),
+        (create(&keys, "k4", &all), json!({})),
+        (format!("$JS.herald.API.CONSUMER.CREATE.{keys}.k5"), json!({})),
+        (format!("$JS.herald.API.CONSUMER.CREATE.{keys}"), json!({})),
+        (format!("$JS.herald.API.CONSUMER.DURABLE.CREATE.{keys}.k6"), json!({ "durable_name": "k6" })),
+    ] {
+        let answer = client.ask(&asked_at, &consumer(&keys, "k", &config)).await;
+        assert!(refused(&answer), "{asked_at}: {answer:?}");
+    }
+    let blind = consumer(&keys, "blind", &json!({ "filter_subject": all }));
+    let Answer::Said(blind) = client.ask(&create(&keys, "blind", &all), &blind).await else { panic!("it is answered") };
+    assert!(blind["error"].is_object() || blind["num_pending"] == 0, "no record is a fact: {blind}");
+
+    // Answers and deliveries that would be stored, were they delivered where the request says.
+    let pull = json!({ "batch": 1, "expires": 1_000_000_000 });
+    for reply in [&other, &key, "$JS.API.STREAM.DELETE.PRESENCE"] {
+        for (subject, request) in [
+            ("$JS.herald.API.CONSUMER.MSG.NEXT.".to_owned() + &stream + ".good", &pull),
+            ("$JS.herald.API.STREAM.INFO.KV_LOG".to_owned(), &Value::Null),
+            ("$JS.herald.API.STREAM.MSG.GET.KV_LOG".to_owned(), &json!({ "seq": 1 })),
+            ("$JS.herald.API.CONSUMER.INFO.".to_owned() + &stream + ".good", &Value::Null),
+        ] {
+            client.ask_for(&subject, request, reply).await.unwrap();
+        }
+        let name = format!("push{}", reply.len());
+        let push =
+            consumer(&stream, &name, &json!({ "filter_subject": all, "deliver_subject": reply, "headers_only": true }));
+        client.ask(&create(&stream, &name, &all), &push).await;
+    }
+    // Behind all those, and answered: whatever they set off has been done.
+    let mut facts = reading.facts(partition, None, 0, Some(u64::MAX - 1), 10);
+    assert!(facts.next_batch(1).await.unwrap().is_some());
+    assert_eq!(deployment.state().await, before);
+    let mut operator = deployment.client(User::Herald).await;
+    assert!(!refused(&operator.ask("$JS.API.STREAM.INFO.PRESENCE", &Value::Null).await), "it is still there");
+    assert_eq!(deployment.ada.get("/v1/me").await.status, StatusCode::OK);
+}
