@@ -71,6 +71,7 @@ enum Command {
     /// Tell whether the log is what it was, and prove it.
     Audit(operate::audit::Options),
     Events(Box<operate::events::Options>),
+    Export(operate::export::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
     /// Reckon what a deployment of so many people takes, and what gives way first.
@@ -215,6 +216,7 @@ impl Cli {
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
             Some(Command::Events(options)) => return operate(&log, operate::events::run(*options)),
+            Some(Command::Export(options)) => return operate(&log, operate::export::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             Some(Command::Audit(options)) => return operate(&log, operate::audit::run(options)),
             command => command,

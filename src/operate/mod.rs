@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;

@@ -4,3 +4,5 @@ mod client;
 mod printed;
 mod rights;
 mod snippets;
+
+pub use snippets::{pythons, run};

@@ -30,7 +30,7 @@ fn snippet(language: &str) -> String {
     snippet.unwrap().split("```").next().unwrap().to_owned()
 }
 
-async fn run(command: &mut Command) -> String {
+pub async fn run(command: &mut Command) -> String {
     let said = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
     let said = said.unwrap_or_else(|error| panic!("{command:?}: {error}; `.ci/run` says what has to be installed"));
     let (out, error) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
@@ -56,16 +56,23 @@ async fn packages(name: &str, files: &[&str], install: impl FnOnce(&Path) -> Com
     folder
 }
 
-async fn python(url: &str) -> String {
-    let folder = packages("consumers-python", &["requirements.txt"], |folder| {
+/// The folder of Python's packages.
+pub async fn pythons() -> PathBuf {
+    let install = packages("consumers-python", &["requirements.txt"], |folder| {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
         pip.arg("--target").arg(folder).arg("-r").arg(folder.join("requirements.txt"));
         pip
     });
-    let folder = folder.await;
-    run(Command::new("python3").args(["-c", &snippet("python")]).env("PYTHONPATH", folder).env("HERALD_NATS_URL", url))
-        .await
+    install.await
+}
+
+async fn python(url: &str) -> String {
+    run(Command::new("python3")
+        .args(["-c", &snippet("python")])
+        .env("PYTHONPATH", pythons().await)
+        .env("HERALD_NATS_URL", url))
+    .await
 }
 
 async fn javascript(url: &str) -> String {
