@@ -4,9 +4,11 @@
 pub mod bench;
 pub mod cli;
 mod config;
+pub mod databases;
 pub mod embedded;
 mod files;
 pub mod metrics;
 pub mod node;
+mod nodes;
 mod operate;
 mod push;

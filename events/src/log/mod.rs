@@ -11,6 +11,7 @@ mod error;
 mod floor;
 mod history;
 mod keyring;
+mod map;
 mod measures;
 mod reader;
 mod replay;
