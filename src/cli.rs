@@ -7,14 +7,14 @@ use crate::{
     embedded::{self, Servers},
     estimate, files,
     metrics::{self, Gauges, Listen},
-    node::{Node, Role, Settings},
+    node::{Role, Settings},
+    nodes::run,
     operate,
     push::PushArgs,
 };
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use events::log::{Durability, Options};
-use futures_util::future::{join_all, select_all};
 use std::{
     collections::BTreeSet,
     io::{IsTerminal, Write, stderr, stdout},
@@ -66,6 +66,8 @@ enum Command {
     Serve(Serve),
     /// Make views anew from the log beside those that serve, compare them, and swap them in.
     Rebuild(operate::rebuild::Options),
+    /// Spread the views over other databases, made from the log beside those that serve.
+    Reshard(operate::reshard::Options),
     /// List the facts that a view could not apply, or try them again.
     Quarantine(operate::quarantine::Options),
     /// Tell whether the log is what it was, and prove it.
@@ -98,6 +100,9 @@ struct Embedded {
     /// How many NATS servers to run: 1, or 3 as a cluster that survives the loss of one.
     #[arg(long, env = "HERALD_NATS_NODES", default_value_t = 1, value_parser = nats_nodes, value_name = "NUMBER")]
     nats_nodes: usize,
+    /// How many databases of the one Postgres to spread the views over, for trying; always as many as at first.
+    #[arg(long, env = "HERALD_DATABASES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16), value_name = "NUMBER")]
+    databases: u16,
     /// How many herald nodes to run; the further ones listen on the ports that follow.
     #[arg(long, env = "HERALD_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16), value_name = "NUMBER")]
     nodes: u16,
@@ -160,7 +165,8 @@ struct Serve {
     /// NATS' monitoring address, `http://host:port`: there `fsync` is read back.
     #[arg(long, env = "HERALD_NATS_MONITOR_URL", value_name = "URL")]
     nats_monitor_url: Option<String>,
-    /// The views: `postgres://user:password@host:port/database`.
+    /// The views: `postgres://user:password@host:port/database`; of several, each with its share of all people and threads,
+    /// with commas between them and in the same order for all nodes.
     #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
 }
@@ -214,6 +220,9 @@ impl Cli {
             Some(Command::Rebuild(options)) => {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
             }
+            Some(Command::Reshard(options)) => {
+                return operate(&log, async { operate::reshard::run(options, pin_stop()?).await });
+            }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
             Some(Command::Events(options)) => return operate(&log, operate::events::run(*options)),
             Some(Command::Export(options)) => return operate(&log, operate::export::run(options)),
@@ -258,7 +267,7 @@ fn measure(options: bench::Options, node: &NodeArgs) -> anyhow::Result<ExitCode>
 
 async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
     node.attachments.get_or_insert_with(|| embedded.data.join(ATTACHMENTS).display().to_string());
-    let Embedded { nats_nodes, nodes, .. } = embedded;
+    let Embedded { nats_nodes, nodes, databases, .. } = embedded;
     let asked = durability(&node, nats_nodes);
     let durability = match (asked, nats_nodes) {
         (Durability::Fsync, 1) => embedded::Durability::Fsync,
@@ -274,6 +283,7 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
         nats_server: embedded.nats_server,
         postgres: embedded.postgres,
         nats_nodes,
+        databases,
         postgres_fsync: true,
         program: std::env::current_exe().context("this program's own file is not known")?,
         progress: stderr().is_terminal(),
@@ -334,39 +344,6 @@ fn nats_nodes(text: &str) -> Result<usize, String> {
         "3" => Ok(3),
         _ => Err("must be 1 or 3: two are no safer than one".to_owned()),
     }
-}
-
-/// Runs so many nodes until one fails, or the process is asked to stop.
-async fn run(settings: Settings, nodes: u16, gauges: &Gauges, stop: &mut Stop) -> anyhow::Result<()> {
-    let edge = settings.has_edge();
-    let mut running = Vec::new();
-    let work = async {
-        for settings in successive(&settings, nodes)? {
-            let node = Node::start(settings).await?;
-            gauges.watch(node.sight());
-            if edge {
-                writeln!(stderr(), "herald serves on http://{}", node.address()?).ok();
-            }
-            running.push(node);
-        }
-        Err(select_all(running.iter_mut().map(|node| Box::pin(node.failed()))).await.0)
-    };
-    let outcome = tokio::select! {
-        () = stop => Ok(()),
-        failed = work => failed,
-    };
-    join_all(running.into_iter().map(Node::stop)).await;
-    outcome
-}
-
-/// The settings of so many nodes; each listens on the port after the last one's, or on any free one.
-fn successive(settings: &Settings, nodes: u16) -> anyhow::Result<Vec<Settings>> {
-    let first = settings.listen.port();
-    let listen = |node: u16| {
-        let port = if first == 0 { Some(0) } else { first.checked_add(node) };
-        port.map(|port| SocketAddr::new(settings.listen.ip(), port)).context("there are no ports after 65535")
-    };
-    (0..nodes).map(|node| Ok(Settings { listen: listen(node)?, ..settings.clone() })).collect()
 }
 
 fn settings(

@@ -4,10 +4,12 @@
 pub mod bench;
 pub mod cli;
 mod config;
+pub mod databases;
 pub mod embedded;
 mod estimate;
 mod files;
 pub mod metrics;
 pub mod node;
+mod nodes;
 mod operate;
 mod push;

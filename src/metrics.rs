@@ -1,14 +1,15 @@
 //! Where metrics are asked for, and those that nobody counts: they are looked up
 //! when somebody asks, over all nodes of this process.
 
+use crate::databases::Progress;
 use anyhow::Context;
-use events::{EventLog, Partition, Vector, log::Extent};
+use events::{EventLog, Partition, Share, Vector, log::Extent};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use observability::Metrics;
-use projection::{Applied, Delay, View};
+use projection::{Delay, View};
 use query::{Connections, Views};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io::{Write, stderr},
     net::SocketAddr,
     path::PathBuf,
@@ -40,7 +41,7 @@ struct Inner {
     /// The folder of the embedded servers' data.
     data: Option<PathBuf>,
     nodes: Mutex<Vec<Sight>>,
-    delays: Mutex<HashMap<(View, Partition), Delay>>,
+    delays: Mutex<HashMap<(View, Share, Partition), Delay>>,
 }
 
 /// What can be seen of a node.
@@ -48,7 +49,7 @@ struct Inner {
 pub struct Sight {
     pub log: EventLog,
     /// How far its runners have come.
-    pub applied: Vec<(View, Applied)>,
+    pub progress: Progress,
     /// Where it has an edge.
     pub views: Option<Views>,
 }
@@ -129,13 +130,17 @@ impl Gauges {
         }
         let now = self.0.began.elapsed();
         let mut delays = lock(&self.0.delays);
-        for view in View::ALL {
-            let Some(applied) = furthest(nodes, view) else { continue };
-            let streams = view.streams(first.log.names());
+        for ((view, share), applied) in furthest(nodes) {
+            let streams = view.streams(first.log.names(), share);
             for Extent { end, .. } in extents.iter().filter(|extent| streams.contains(&extent.end.partition)) {
                 let applied = applied.get(end.partition);
-                let delay = delays.entry((view, end.partition)).or_default().seen(now, end.sequence, applied);
-                let labels = [("view", view.name().to_owned()), ("partition", end.partition.label())];
+                let delay = delays.entry((view, share, end.partition)).or_default();
+                let delay = delay.seen(now, end.sequence, applied);
+                let labels = [
+                    ("view", view.name().to_owned()),
+                    ("database", share.index().to_string()),
+                    ("partition", end.partition.label()),
+                ];
                 gauge!("herald_projection_lag_events", &labels).set(float(end.sequence.saturating_sub(applied)));
                 gauge!("herald_projection_lag_seconds", &labels).set(delay);
             }
@@ -152,13 +157,14 @@ impl Gauges {
     }
 }
 
-/// How far the runners of a view have come: those that wait for another's end follow it.
-fn furthest(nodes: &[Sight], view: View) -> Option<Vector> {
-    let of_view = |node: &Sight| node.applied.iter().find(|(of, _)| *of == view).map(|(_, applied)| applied.vector());
-    nodes.iter().filter_map(of_view).reduce(|mut furthest, other| {
-        other.iter().for_each(|position| furthest.raise(position));
-        furthest
-    })
+/// How far the runners of each view in each database have come: those that wait for another's end follow it.
+fn furthest(nodes: &[Sight]) -> BTreeMap<(View, Share), Vector> {
+    let mut furthest: BTreeMap<_, Vector> = BTreeMap::new();
+    for (view, share, applied) in nodes.iter().flat_map(|node| node.progress.of_runners()) {
+        let furthest = furthest.entry((view, share)).or_default();
+        applied.vector().iter().for_each(|position| furthest.raise(position));
+    }
+    furthest
 }
 
 async fn look_at_views(nodes: &[Sight]) {

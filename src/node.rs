@@ -1,7 +1,10 @@
 //! One node: the roles it was given, composed from the rooms, started in the
 //! order in which they need each other and stopped in the reverse one.
 
-use crate::metrics::Sight;
+use crate::{
+    databases::{self, Progress},
+    metrics::Sight,
+};
 use anyhow::{Context, bail};
 use audit::{Ledger, LedgerError};
 use clap::ValueEnum;
@@ -21,11 +24,11 @@ use gateway::{
     hub::Hub,
     push::{self, Push, PushError},
 };
-use projection::{Applied, Runner, View, keep_generations};
-use query::{Freshness, Views};
+use query::Views;
 use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket},
+    sync::watch,
     task::JoinSet,
     time::sleep,
 };
@@ -33,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Memory for cached users, in bytes.
 const USERS_CACHE: u64 = 64 << 20;
-/// Connections to Postgres for queries; runners have one each besides.
+/// Connections to each Postgres for queries; runners have one each besides.
 const QUERY_CONNECTIONS: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(500);
 /// Connections that wait to be accepted. All clients of a node that went come to another at once; who finds no room tries
@@ -63,6 +66,7 @@ pub struct Settings {
     pub roles: BTreeSet<Role>,
     pub listen: SocketAddr,
     pub log: Options,
+    /// The databases of the views, with commas between them, unless others were published.
     pub database_url: String,
     /// Where files lie: a folder that all nodes see, or a bucket.
     pub attachments: String,
@@ -79,7 +83,7 @@ pub struct Settings {
 pub struct Node {
     log: EventLog,
     address: Option<SocketAddr>,
-    applied: Vec<(View, Applied)>,
+    progress: Progress,
     views: Option<Views>,
     /// The edge drains before the runners stop, so that what it answers is still applied.
     edge_stop: CancellationToken,
@@ -132,7 +136,7 @@ impl Node {
         let mut node = Self {
             log: log.clone(),
             address: None,
-            applied: Vec::new(),
+            progress: Progress::default(),
             views: None,
             edge_stop: CancellationToken::new(),
             edge: JoinSet::new(),
@@ -140,15 +144,11 @@ impl Node {
             tasks: JoinSet::new(),
         };
         node.tasks.spawn(watch(log.clone(), node.stop.clone()));
+        let published = opened("the map of databases", of_bucket, async || log.published_map().await).await?;
+        let map = databases::holding(&log, published.map(|(map, _)| map), &settings.database_url)?;
+        let (databases, mapped) = watch::channel(map.clone());
         if settings.roles.contains(&Role::Projection) {
-            for view in View::ALL {
-                let runner = Runner::new(view, log.clone(), &settings.database_url)?;
-                node.applied.push((view, runner.applied()));
-                let stop = node.stop.clone();
-                node.tasks.spawn(async move { runner.run(stop).await.with_context(|| format!("view {view}")) });
-                let (log, url, stop) = (log.clone(), settings.database_url.clone(), node.stop.clone());
-                node.tasks.spawn(async move { Ok(keep_generations(view, log, &url, stop).await?) });
-            }
+            node.tasks.spawn(databases::project(log.clone(), mapped, node.progress.clone(), node.stop.clone()));
         }
         if settings.roles.contains(&Role::Projection) {
             let open = async || Ledger::open(log.clone(), clock.clone()).await;
@@ -156,8 +156,12 @@ impl Node {
             node.tasks.spawn(until(node.stop.clone(), ledger.run(SEALS_PAUSE)));
         }
         if let Some(listener) = listener {
-            node.start_edge(listener, settings, clock, ids).await?;
+            let views = Views::new(log.names(), &map, QUERY_CONNECTIONS)?;
+            node.views = Some(views.clone());
+            node.start_edge(listener, settings, views, clock, ids).await?;
         }
+        let (follow, stop) = (databases::follow(log, databases, node.views.clone()), node.stop.clone());
+        node.tasks.spawn(async move { stop.run_until_cancelled(follow).await.unwrap_or(Ok(())) });
         Ok(node)
     }
 
@@ -165,6 +169,7 @@ impl Node {
         &mut self,
         listener: TcpListener,
         settings: Settings,
+        views: Views,
         clock: Clock,
         ids: Ids,
     ) -> anyhow::Result<()> {
@@ -181,11 +186,8 @@ impl Node {
         let passes = |error: &AccountError| matches!(error, AccountError::Unavailable(_));
         let accounts = opened("the accounts' buckets", passes, open).await?;
         let threads = Threads::new(log.clone(), &clock, &ids, users, attachments.clone());
-        let freshness = Freshness::default();
-        let views = Views::new(&settings.database_url, QUERY_CONNECTIONS, freshness.clone())?;
-        self.views = Some(views.clone());
         for view in query::View::ALL {
-            self.tasks.spawn(follow(log.clone(), view, views.clone(), freshness.clone(), self.stop.clone()));
+            self.tasks.spawn(until(self.stop.clone(), databases::hear(log.clone(), view, views.clone())));
         }
         let open = async || Presence::open(log.clone(), clock.clone(), ids.clone()).await;
         let (presence, keeper) = opened("the gateways' leases", of_bucket, open).await?;
@@ -238,7 +240,7 @@ impl Node {
 
     /// What can be seen of it.
     pub fn sight(&self) -> Sight {
-        Sight { log: self.log.clone(), applied: self.applied.clone(), views: self.views.clone() }
+        Sight { log: self.log.clone(), progress: self.progress.clone(), views: self.views.clone() }
     }
 
     /// Resolves when a part of the node ends that should not.
@@ -338,33 +340,4 @@ async fn turn_keys(accounts: Accounts) {
             tracing::warn!(%error, "the signing keys cannot be read, the former ones stay in use");
         }
     }
-}
-
-/// Hands a view's announcements on; a lost one costs a waiter a look at the checkpoint.
-async fn follow(
-    log: EventLog,
-    view: query::View,
-    views: Views,
-    freshness: Freshness,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let follow = async {
-        loop {
-            match log.announcements(view.name()).await {
-                Ok(mut announcements) => {
-                    // What was announced before anybody listened. Not readable yet: it will be announced.
-                    if let Err(error) = views.refresh(view).await {
-                        tracing::debug!(%view, %error, "how far the view has come is not known yet");
-                    }
-                    while let Some(applied) = announcements.next().await {
-                        freshness.announced(view, &applied);
-                    }
-                }
-                Err(error) => tracing::warn!(%view, %error, "announcements are not heard"),
-            }
-            sleep(PAUSE).await;
-        }
-    };
-    stop.run_until_cancelled(follow).await;
-    Ok(())
 }

@@ -63,6 +63,27 @@ impl Vector {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether it says anything of that partition.
+    pub fn names(&self, partition: Partition) -> bool {
+        self.0.contains_key(&partition)
+    }
+
+    /// What it says of the partitions that `other` names too.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        self.iter().filter(|position| other.names(position.partition)).collect()
+    }
+
+    /// What both have seen, of two that may each have seen other partitions: the lower where both name one.
+    #[must_use]
+    pub fn with_lower(mut self, other: &Self) -> Self {
+        for Position { partition, sequence } in other.iter() {
+            let known = self.0.entry(partition).or_insert(sequence);
+            *known = sequence.min(*known);
+        }
+        self
+    }
 }
 
 impl FromIterator<Position> for Vector {

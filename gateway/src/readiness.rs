@@ -1,7 +1,7 @@
 //! Whether the views keep up: what was the log's end at one look must be applied
 //! within some seconds, however many facts that was.
 
-use events::{Timestamp, Vector};
+use events::{Share, Timestamp, Vector};
 use query::View;
 use std::{
     collections::HashMap,
@@ -11,9 +11,9 @@ use std::{
 /// How long a view may take to reach what was the log's end.
 const PATIENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 
-/// Each view's next milestone. Clones share it.
+/// The next milestone of each view in each database. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Progress(Arc<Mutex<HashMap<View, Milestone>>>);
+pub(crate) struct Progress(Arc<Mutex<HashMap<(View, Share), Milestone>>>);
 
 struct Milestone {
     end: Vector,
@@ -22,14 +22,14 @@ struct Milestone {
 
 impl Progress {
     /// Looks at a view: whether it is on its way to the last milestone in time. A reached one is replaced.
-    pub(crate) fn keeps_up(&self, view: View, applied: &Vector, end: Vector, now: Timestamp) -> bool {
+    pub(crate) fn keeps_up(&self, of: (View, Share), applied: &Vector, end: Vector, now: Timestamp) -> bool {
         let mut milestones = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(milestone) = milestones.get(&view)
+        if let Some(milestone) = milestones.get(&of)
             && !applied.covers(&milestone.end)
         {
             return now - milestone.set_at <= PATIENCE;
         }
-        milestones.insert(view, Milestone { end, set_at: now });
+        milestones.insert(of, Milestone { end, set_at: now });
         true
     }
 }
@@ -37,7 +37,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::Progress;
-    use events::{Vector, clock::millis};
+    use events::{Share, Vector, clock::millis};
     use query::View;
 
     #[test]
@@ -45,7 +45,7 @@ mod tests {
         let progress = Progress::default();
         let vector = |text: &str| -> Vector { text.parse().expect("a vector") };
         let look = |applied, end, second: i64| {
-            progress.keeps_up(View::Inbox, &vector(applied), vector(end), millis(second * 1000))
+            progress.keeps_up((View::Inbox, Share::WHOLE), &vector(applied), vector(end), millis(second * 1000))
         };
         assert!(look("0:5", "0:9", 0));
         assert!(look("0:5", "0:12", 10));

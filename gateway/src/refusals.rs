@@ -107,7 +107,7 @@ fn naming(problem: Problem, who: &[UserId], detail: &str) -> Problem {
 impl From<query::Error> for Problem {
     fn from(error: query::Error) -> Self {
         match &error {
-            query::Error::Unavailable(_) => Self::out_of_reach(&error),
+            query::Error::Unavailable(_) | query::Error::Moved => Self::out_of_reach(&error),
             query::Error::TooDear(_) => {
                 Self::unavailable("this takes too long: ask for less, or more precisely").caused_by(&error)
             }

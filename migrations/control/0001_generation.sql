@@ -4,6 +4,8 @@ CREATE TABLE generation (
     id         uuid NOT NULL,
     epoch      uuid NOT NULL,
     version    integer NOT NULL,
+    -- Which part of the partitions it holds, as 0/3: rows of others lie in other databases.
+    share      text NOT NULL,
     -- Until when it is kept while another one serves; of the one that serves it means nothing.
     keep_until timestamptz NOT NULL
 );

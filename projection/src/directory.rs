@@ -4,8 +4,9 @@ use crate::projection::Projection;
 use events::{
     Aggregate, Attachment, Envelope, Event, Text, Timestamp, UserEvent, UserId,
     event::{Adders, ThreadEvent, Viewers},
+    shard::Part,
 };
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// People to add, then what changes of people; of contacts and blocks what each comes to.
 #[derive(Debug, Default, PartialEq)]
@@ -48,6 +49,16 @@ impl Projection for Directory {
             event,
             Event::User(_) | Event::Thread(ThreadEvent::PeerBlocked { .. } | ThreadEvent::PeerUnblocked { .. })
         )
+    }
+
+    /// A block lies with who wants it, wherever the thread does.
+    fn part_of<'a>(part: &Part, fact: &'a Envelope) -> Option<Cow<'a, Envelope>> {
+        let owner = match (fact.aggregate, &fact.event) {
+            (Aggregate::User(user_id), Event::User(_)) => Some(user_id),
+            (_, Event::Thread(ThreadEvent::PeerBlocked { .. } | ThreadEvent::PeerUnblocked { .. })) => fact.by,
+            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::User(_)) => None,
+        };
+        owner.is_none_or(|owner| part.has(owner.uuid())).then_some(Cow::Borrowed(fact))
     }
 
     fn project(&mut self, envelope: &Envelope) {

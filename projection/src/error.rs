@@ -1,7 +1,10 @@
 //! What can go wrong between the log and a view.
 
 use crate::View;
-use events::{Partition, Position, log::LogError};
+use events::{
+    Partition, Position, Share,
+    log::{BucketError, LogError},
+};
 use sqlx::migrate::MigrateError;
 
 /// A failure of a runner or a rebuild. All but [`Error::NewerVersion`] are retried by the runner itself.
@@ -11,6 +14,10 @@ pub enum Error {
     NewerVersion { view: View, found: i32, known: i32 },
     #[error("the {view} view is of version {found}, which an older herald made")]
     Outdated { view: View, found: i32 },
+    #[error(
+        "the {view} view here is share {found} of the partitions, the map of databases says {share}: was it resharded?"
+    )]
+    Elsewhere { view: View, found: String, share: Share },
     #[error("there is no such generation that this build can write")]
     Gone,
     #[error("the {0} view is being rebuilt already")]
@@ -31,6 +38,8 @@ pub enum Error {
     Migrate(#[from] MigrateError),
     #[error("the log: {0}")]
     Log(#[from] LogError),
+    #[error("the map of databases is not published: {0}")]
+    Bucket(#[from] BucketError),
 }
 
 impl Error {

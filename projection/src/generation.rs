@@ -13,7 +13,7 @@ use crate::{
     },
     view::TABLES,
 };
-use events::{EventLog, Ids, Partition, Position};
+use events::{EventLog, Ids, Partition, Position, Share};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -35,6 +35,8 @@ enum Verdict {
     Absent,
     /// Sound, but what an older version of the projection made of the facts.
     Outdated(i32),
+    /// Sound, but of another map of databases.
+    Elsewhere(String),
     Wrong(String),
 }
 
@@ -47,28 +49,30 @@ const FIND: &str = "\
 
 /// Who does not finish what was begun within a week begins anew.
 const ADD: &str = "\
-    INSERT INTO generation (id, epoch, version, keep_until) \
-    VALUES (gen_random_uuid(), $1, $2, now() + interval '7 days') RETURNING id";
+    INSERT INTO generation (id, epoch, version, share, keep_until) \
+    VALUES (gen_random_uuid(), $1, $2, $3, now() + interval '7 days') RETURNING id";
 
 /// Opens the generation. The living and the next one are made where there is none. `broken` is one that lacked a table.
 ///
 /// # Errors
-/// [`Error::Outdated`] where the living one is of an older version, [`Error::Gone`] where there is no previous one that
-/// this build can write.
+/// [`Error::Outdated`] where the living one is of an older version, [`Error::Elsewhere`] where it holds another share,
+/// [`Error::Gone`] where there is no previous one that this build can write.
 pub(crate) async fn open(
     connection: &mut PgConnection,
     schema: Schema,
+    share: Share,
     log: &EventLog,
     broken: Option<Uuid>,
 ) -> Result<Generation, Error> {
     let view = schema.view;
     let mut transaction = connection.begin().await?;
     sqlx::query(LOCK).bind(schema.to_string()).execute(&mut *transaction).await?;
-    let verdict = judge(&mut transaction, schema, log, broken).await?;
+    let verdict = judge(&mut transaction, schema, share, log, broken).await?;
     let generation = match (schema.place, verdict) {
         (_, Verdict::Sound(generation)) => generation,
         (Place::Living, Verdict::Outdated(found)) => return Err(Error::Outdated { view, found }),
-        (Place::Previous, Verdict::Absent | Verdict::Outdated(_)) => return Err(Error::Gone),
+        (Place::Living, Verdict::Elsewhere(found)) => return Err(Error::Elsewhere { view, found, share }),
+        (Place::Previous, Verdict::Absent | Verdict::Outdated(_) | Verdict::Elsewhere(_)) => return Err(Error::Gone),
         (Place::Previous, Verdict::Wrong(reason)) => {
             tracing::warn!(%schema, reason, "the previous generation is dropped");
             drop_schema(&mut transaction, schema).await?;
@@ -77,13 +81,15 @@ pub(crate) async fn open(
         }
         (Place::Living | Place::Next, Verdict::Absent) => {
             tracing::info!(%schema, "the view is built from the log");
-            create(&mut transaction, schema, log).await?
+            create(&mut transaction, schema, share, log).await?
         }
         (Place::Living, Verdict::Wrong(reason)) => {
             tracing::warn!(%schema, reason, "the view is dropped, and built anew from the log");
-            create(&mut transaction, schema, log).await?
+            create(&mut transaction, schema, share, log).await?
         }
-        (Place::Next, Verdict::Wrong(_) | Verdict::Outdated(_)) => create(&mut transaction, schema, log).await?,
+        (Place::Next, Verdict::Wrong(_) | Verdict::Outdated(_) | Verdict::Elsewhere(_)) => {
+            create(&mut transaction, schema, share, log).await?
+        }
     };
     transaction.commit().await?;
     Ok(generation)
@@ -106,9 +112,28 @@ pub(crate) async fn version(connection: &mut PgConnection, schema: Schema) -> Re
     Ok(sqlx::query_scalar(AssertSqlSafe(version)).fetch_optional(connection).await?)
 }
 
+/// Which share of the partitions a generation of this build's version holds; `None` where there is none such.
+pub(crate) async fn share(connection: &mut PgConnection, schema: Schema) -> Result<Option<String>, Error> {
+    if version(connection, schema).await? != Some(schema.view.version()) {
+        return Ok(None);
+    }
+    let share = format!("SELECT share FROM {schema}.generation");
+    Ok(sqlx::query_scalar(AssertSqlSafe(share)).fetch_optional(connection).await?)
+}
+
+/// Lets a generation hold nothing any more, by any map: who writes or reads it finds out.
+pub(crate) async fn retire(connection: &mut PgConnection, schema: Schema) -> Result<(), Error> {
+    if share(connection, schema).await?.is_some() {
+        let retire = format!("UPDATE {schema}.generation SET id = gen_random_uuid(), share = 'none'");
+        sqlx::query(AssertSqlSafe(retire)).execute(connection).await?;
+    }
+    Ok(())
+}
+
 async fn judge(
     connection: &mut PgConnection,
     schema: Schema,
+    share: Share,
     log: &EventLog,
     broken: Option<Uuid>,
 ) -> Result<Verdict, Error> {
@@ -133,8 +158,14 @@ async fn judge(
     if epoch != log.epoch() {
         return wrong("it stems from another log");
     }
+    if version == view.version() {
+        let found: String = sqlx::query_scalar("SELECT share FROM generation").fetch_one(&mut *connection).await?;
+        if found != share.to_string() {
+            return Ok(Verdict::Elsewhere(found));
+        }
+    }
     let checkpoint = checkpoint::load(connection).await?;
-    if !checkpoint.partitions().eq(view.streams(log.names())) {
+    if version == view.version() && !checkpoint.partitions().eq(view.streams(log.names(), share)) {
         return wrong("its checkpoint names other partitions than the log has");
     }
     if let Some(position) = foreign(&checkpoint, log).await? {
@@ -171,15 +202,22 @@ async fn foreign(checkpoint: &Checkpoint, log: &EventLog) -> Result<Option<Posit
 }
 
 /// Makes a generation, of which nothing is filled. The next one gets its indexes when it is.
-async fn create(connection: &mut PgConnection, schema: Schema, log: &EventLog) -> Result<Generation, Error> {
+async fn create(
+    connection: &mut PgConnection,
+    schema: Schema,
+    share: Share,
+    log: &EventLog,
+) -> Result<Generation, Error> {
     let Schema { view, place } = schema;
     drop_schema(connection, schema).await?;
     sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut *connection).await?;
     let target = (place == Place::Next).then_some(TABLES);
     view.migrator().run_direct(target, &mut *connection, false).await?;
-    let row = sqlx::query(ADD).bind(log.epoch()).bind(view.version()).fetch_one(&mut *connection).await?;
-    let mut checkpoint = Checkpoint::start(view.streams(log.names()).into_iter());
-    if view.streams(log.names()).contains(&Partition::PRESENCE) {
+    let add = sqlx::query(ADD).bind(log.epoch()).bind(view.version()).bind(share.to_string());
+    let row = add.fetch_one(&mut *connection).await?;
+    let streams = view.streams(log.names(), share);
+    let mut checkpoint = Checkpoint::start(streams.iter().copied());
+    if streams.contains(&Partition::PRESENCE) {
         // What was too old is gone, and will not come.
         checkpoint.set(Partition::PRESENCE, log.outlived(Partition::PRESENCE).await?);
     }

@@ -7,7 +7,7 @@ use crate::{
     source::Source,
     store::checkpoint::Checkpoint,
 };
-use events::{Aggregate, Envelope, Partition, Trace};
+use events::{Aggregate, Envelope, Partition, Trace, shard::Part};
 use futures_util::future::{FutureExt, select_all};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,6 +27,7 @@ const TRACES: usize = 64;
 pub(crate) struct Intake<P> {
     sources: Vec<Source>,
     batch: Batch<P>,
+    part: Part,
     parked: Parked,
     max: usize,
     /// Where a fact is looked for that cannot be applied: the others wait that long. `None`: it is not.
@@ -48,8 +49,8 @@ pub(crate) struct Batch<P> {
 }
 
 impl<P: Projection> Intake<P> {
-    pub(crate) fn new(sources: Vec<Source>, parked: Parked, ease: &Ease) -> Self {
-        Self { sources, batch: Batch::default(), parked, max: ease.limit, suspects: ease.suspects.clone() }
+    pub(crate) fn new(sources: Vec<Source>, part: Part, parked: Parked, ease: &Ease) -> Self {
+        Self { sources, batch: Batch::default(), part, parked, max: ease.limit, suspects: ease.suspects.clone() }
     }
 
     /// Takes facts only as they are eased from here on.
@@ -91,7 +92,7 @@ impl<P: Projection> Intake<P> {
         self.sources.rotate_left(1);
         let waiting = self.sources.iter_mut().filter(is_asked).map(|source| Box::pin(source.next_batch(turn)));
         let (events, ..) = select_all(waiting).await;
-        self.batch.add(&events, &self.parked);
+        self.batch.add(&events, &self.part, &self.parked);
         for index in 0..self.sources.len() {
             if self.is_full() {
                 return;
@@ -101,7 +102,7 @@ impl<P: Projection> Intake<P> {
             if suspects.as_ref().is_none_or(|some| some.contains(&source.partition()))
                 && let Some(events) = source.next_batch(turn).now_or_never()
             {
-                self.batch.add(&events, &self.parked);
+                self.batch.add(&events, &self.part, &self.parked);
             }
         }
     }
@@ -120,12 +121,14 @@ impl<P: Projection> Intake<P> {
 }
 
 impl<P: Projection> Batch<P> {
-    pub(crate) fn add(&mut self, events: &[Arc<Envelope>], parked: &Parked) {
+    pub(crate) fn add(&mut self, events: &[Arc<Envelope>], part: &Part, parked: &Parked) {
         for envelope in events {
             if self.failure.is_some() {
                 return;
             }
-            if let Some(fact) = parked.let_through(envelope) {
+            if let Some(fact) = parked.let_through(envelope)
+                && let Some(fact) = P::part_of(part, &fact)
+            {
                 self.failure = project(&mut self.writes, &fact).err();
             }
             self.moved.mark(envelope.position, envelope.id);

@@ -9,7 +9,7 @@ use crate::{
     place::{Place, Schema},
     rebuild,
 };
-use events::EventLog;
+use events::{EventLog, Share};
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -24,6 +24,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// When the URL is none of Postgres; all else is tried again.
 pub async fn keep_generations(
     view: View,
+    share: Share,
     log: EventLog,
     database_url: &str,
     stop: CancellationToken,
@@ -34,7 +35,7 @@ pub async fn keep_generations(
         let keeping = async {
             drop_if_old(&database, next).await?;
             if drop_if_old(&database, previous).await? {
-                let runner = Runner::of_previous(view, log.clone(), database_url)?;
+                let runner = Runner::of_previous(view, log.clone(), database_url)?.of_share(share);
                 let is_old = async {
                     while drop_if_old(&database, previous).await? {
                         sleep(LOOK).await;

@@ -2,8 +2,8 @@
 //! Run-time state: it is as old as the facts that are kept, and no history.
 
 use crate::projection::Projection;
-use events::{Aggregate, Envelope, Event, GatewayId, PresenceEvent, Timestamp, UserId};
-use std::collections::BTreeMap;
+use events::{Aggregate, Envelope, Event, GatewayId, PresenceEvent, Share, Timestamp, UserId, shard::Part};
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// A transaction of more people makes nothing faster.
 const MOST: usize = 20_000;
@@ -18,6 +18,18 @@ pub(crate) struct Presence {
 }
 
 impl Projection for Presence {
+    fn part_of<'a>(part: &Part, fact: &'a Envelope) -> Option<Cow<'a, Envelope>> {
+        let Event::Presence(PresenceEvent::PresenceChanged { came, went }) = &fact.event else {
+            return Some(Cow::Borrowed(fact));
+        };
+        if part.share() == Share::WHOLE {
+            return Some(Cow::Borrowed(fact));
+        }
+        let here = |people: &[UserId]| people.iter().copied().filter(|user_id| part.has(user_id.uuid())).collect();
+        let event = PresenceEvent::PresenceChanged { came: here(came), went: here(went) }.into();
+        Some(Cow::Owned(Envelope { event, ..Envelope::clone(fact) }))
+    }
+
     fn project(&mut self, envelope: &Envelope) {
         let (Aggregate::Gateway(gateway_id), Event::Presence(event)) = (envelope.aggregate, &envelope.event) else {
             return;

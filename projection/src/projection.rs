@@ -1,7 +1,8 @@
 //! The pure side of a view: what facts mean as rows. No I/O, no clock. The
 //! writes of a batch coalesce, and come out the same however facts are batched.
 
-use events::{Envelope, Event, event::Number};
+use events::{Envelope, Event, event::Number, shard::Part};
+use std::borrow::Cow;
 
 /// A batch's writes to one view; the default is none.
 pub(crate) trait Projection: Default {
@@ -11,6 +12,11 @@ pub(crate) trait Projection: Default {
     /// Whether a fact means anything to this view: if not, it need not make sense.
     fn concerns(_: &Event) -> bool {
         true
+    }
+
+    /// As much of a fact as means rows of that part. A fact of which all lies with its aggregate is not even read elsewhere.
+    fn part_of<'a>(_: &Part, fact: &'a Envelope) -> Option<Cow<'a, Envelope>> {
+        Some(Cow::Borrowed(fact))
     }
 
     /// Adds what a fact means.

@@ -16,7 +16,11 @@ use crate::{
     },
     view::with_projection,
 };
-use events::{Envelope, Event, EventLog, Partition, Position, Vector, event::ReceiptEvent};
+use events::{
+    Envelope, Event, EventLog, Partition, Position, Share, Vector,
+    event::ReceiptEvent,
+    shard::{Map, Part},
+};
 use sqlx::{Connection, PgConnection, Row};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -27,6 +31,8 @@ const PORTION: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
     pub view: View,
+    /// Of which database.
+    pub share: Share,
     pub position: Position,
     /// The thread, person or gateway of which nothing is applied since; `None`: of facts without an order only this one.
     pub aggregate_id: Option<Uuid>,
@@ -37,9 +43,15 @@ pub struct Quarantined {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn quarantined(database_url: &str) -> Result<Vec<Quarantined>, Error> {
-    let database = Database::new(database_url)?;
+pub async fn quarantined(databases: &Map) -> Result<Vec<Quarantined>, Error> {
     let mut all = Vec::new();
+    for (share, url) in databases.shards() {
+        list(&Database::new(url)?, share, &mut all).await?;
+    }
+    Ok(all)
+}
+
+async fn list(database: &Database, share: Share, all: &mut Vec<Quarantined>) -> Result<(), Error> {
     for view in View::ALL {
         let schema = Schema::living(view);
         let mut connection = database.connect(schema).await?;
@@ -52,18 +64,20 @@ pub async fn quarantined(database_url: &str) -> Result<Vec<Quarantined>, Error> 
                 u16::try_from(row.try_get::<i32, _>(0)?).map_err(|error| sqlx::Error::Decode(error.into()))?;
             let sequence = row.try_get::<i64, _>(1)?.unsigned_abs();
             let position = Position { partition: Partition(partition), sequence };
-            all.push(Quarantined { view, position, aggregate_id: row.try_get(2)?, reason: row.try_get(3)? });
+            all.push(Quarantined { view, share, position, aggregate_id: row.try_get(2)?, reason: row.try_get(3)? });
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Tries again to apply what was set aside; tells how many facts that were.
 ///
 /// # Errors
 /// [`Error::Poisoned`] where it still cannot be applied: then nothing has changed.
-pub async fn redrive(log: &EventLog, database_url: &str, one: &Quarantined) -> Result<u64, Error> {
-    let mut connection = Database::new(database_url)?.connect(Schema::living(one.view)).await?;
+pub async fn redrive(log: &EventLog, databases: &Map, one: &Quarantined) -> Result<u64, Error> {
+    let mut shards = databases.shards();
+    let (_, url) = shards.find(|(share, _)| *share == one.share).ok_or(Error::Gone)?;
+    let mut connection = Database::new(url)?.connect(Schema::living(one.view)).await?;
     with_projection!(one.view, P => redrive_as::<P>(log, &mut connection, one).await)
 }
 
@@ -118,6 +132,7 @@ async fn apply<P: Store>(
     until: u64,
 ) -> Result<u64, Error> {
     let partition = one.position.partition;
+    let part = Part::new(log.names(), one.share);
     let mut applied = 0;
     let mut checkpoint = Checkpoint::default();
     checkpoint.set(partition, from);
@@ -131,7 +146,9 @@ async fn apply<P: Store>(
         // A stream with gaps may give more than lies between.
         let facts = facts.iter().filter(|fact| fact.position.sequence <= until);
         for fact in facts.filter_map(|fact| of(one, fact)) {
-            project(&mut writes, &fact).map_err(|reason| still(one, reason))?;
+            if let Some(fact) = P::part_of(&part, &fact) {
+                project(&mut writes, &fact).map_err(|reason| still(one, reason))?;
+            }
             some += 1;
         }
         if some > 0 {

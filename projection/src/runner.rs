@@ -20,7 +20,7 @@ use crate::{
     },
     view::with_projection,
 };
-use events::{EventLog, Vector};
+use events::{EventLog, Share, Vector, shard::Part};
 use sqlx::{Connection, PgConnection};
 use std::time::Duration;
 use tokio::{
@@ -48,6 +48,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Keeps one view abreast of the log.
 pub struct Runner {
     schema: Schema,
+    share: Share,
     log: EventLog,
     database: Database,
     database_url: String,
@@ -88,7 +89,13 @@ impl Runner {
     fn of(schema: Schema, log: EventLog, database_url: &str) -> Result<Self, Error> {
         let (database, database_url) = (Database::new(database_url)?, database_url.to_owned());
         let (applied, measures) = (watch::Sender::new(Vector::default()), Measures::of(schema.view));
-        Ok(Self { schema, log, database, database_url, batch: BATCH, applied, measures })
+        Ok(Self { schema, share: Share::WHOLE, log, database, database_url, batch: BATCH, applied, measures })
+    }
+
+    /// Keeps only that share in this database, all of it where nothing is said.
+    #[must_use]
+    pub fn of_share(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Commits at most that many events at once, 5,000 where nothing is said.
@@ -143,14 +150,15 @@ impl Runner {
     async fn rebuild(&self, found: i32, stop: &CancellationToken) -> Result<(), Error> {
         let Schema { view, .. } = self.schema;
         tracing::info!(%view, found, version = view.version(), "the view is of an older version: it is rebuilt beside it");
-        let rebuild = Rebuild::at_start(view).prepare(self.log.clone(), &self.database_url, stop)?;
+        let rebuild = Rebuild::at_start(view);
+        let rebuild = rebuild.prepare_in(self.log.clone(), [(self.share, &*self.database_url)].into_iter(), stop)?;
         let progress = rebuild.progress();
         let mut run = Box::pin(rebuild.run());
         loop {
             tokio::select! {
                 done = &mut run => return done.map(|_| ()),
                 () = sleep(TOLD) => {
-                    for (view, status) in &progress {
+                    for (view, _, status) in &progress {
                         let status = *status.borrow();
                         tracing::info!(%view, step = ?status.step, applied = status.applied, of = status.of, "rebuilding");
                     }
@@ -198,7 +206,7 @@ impl Runner {
     }
 
     async fn open(&self, connection: &mut PgConnection, broken: Option<Uuid>) -> Result<Generation, Error> {
-        let generation = answered(generation::open(connection, self.schema, &self.log, broken)).await?;
+        let generation = answered(generation::open(connection, self.schema, self.share, &self.log, broken)).await?;
         self.tell_parked(&generation);
         self.tell(&generation.checkpoint).await;
         Ok(generation)
@@ -213,7 +221,8 @@ impl Runner {
         ease: &mut Ease,
     ) -> Result<(), Error> {
         let sources = Source::all(&desk.generation.checkpoint, &self.log);
-        let mut intake = Intake::<P>::new(sources, desk.generation.parked.clone(), ease);
+        let part = Part::new(self.log.names(), self.share);
+        let mut intake = Intake::<P>::new(sources, part, desk.generation.parked.clone(), ease);
         loop {
             tokio::select! {
                 biased;
@@ -245,7 +254,7 @@ impl Runner {
             sleep(STANDBY).await;
             let now = self.look(&mut desk.connection).await?;
             self.applied.send_replace(now.vector());
-            if now == seen && !now.vector().covers(&self.schema.view.end(&self.log).await?) {
+            if now == seen && !now.vector().covers(&self.schema.view.end(&self.log, self.share).await?) {
                 return Ok(());
             }
             seen = now;
@@ -273,7 +282,7 @@ impl Runner {
     /// A hint: who waits looks at the checkpoint too.
     async fn announce(&self, vector: &Vector) {
         let view = self.schema.view;
-        match timeout(ANNOUNCE, self.log.announce(view.name(), vector)).await {
+        match timeout(ANNOUNCE, self.log.announce(view.name(), self.share, vector)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%view, %error, "a checkpoint was not announced"),
             Err(_) => tracing::debug!(%view, "a checkpoint was not announced in time"),

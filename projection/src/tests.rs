@@ -12,6 +12,8 @@ use events::{
     Timestamp, UserEvent, UserId,
     clock::millis,
     event::{Receipt, ReceiptEvent, Role},
+    shard::{Part, Share},
+    subject::Names,
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, sync::Arc};
@@ -355,6 +357,7 @@ fn a_batch_moves_the_checkpoint_to_its_last_event_whatever_it_means() {
     let mut batch = crate::intake::Batch::<Timeline>::default();
     batch.add(
         &[Arc::new(signed_up(1, ANNA, Text::new("anna"))), Arc::new(received(2, ANNA, [ANNA, BEN], 1, 1))],
+        &Part::new(&Names::new("", 4), Share::WHOLE),
         &Parked::default(),
     );
     assert!(batch.writes.is_empty());

@@ -1,7 +1,7 @@
 //! The views that there are: their names, which are their schemas' and what
 //! their checkpoints are announced under, and the versions of their projections.
 
-use events::{EventLog, Partition, Vector, log::LogError, subject::Names};
+use events::{EventLog, Partition, Share, Vector, log::LogError, subject::Names};
 use sqlx::migrate::Migrator;
 use std::fmt;
 
@@ -9,7 +9,7 @@ use std::fmt;
 pub(crate) const TABLES: i64 = 2;
 
 /// A view of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum View {
     Directory,
     Timeline,
@@ -35,23 +35,25 @@ impl View {
     /// Raised whenever the same facts come to mean other rows: the view is then built anew.
     pub const fn version(self) -> i32 {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox => 4,
-            Self::Search | Self::Presence => 2,
+            Self::Directory | Self::Timeline | Self::Inbox => 5,
+            Self::Search | Self::Presence => 3,
         }
     }
 
-    /// The streams that it is made of.
-    pub fn streams(self, names: &Names) -> Vec<Partition> {
+    /// The streams that its rows in a database are made of. A block is a fact of two people's thread, and lies with who
+    /// wants it.
+    pub fn streams(self, names: &Names, share: Share) -> Vec<Partition> {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox | Self::Search => names.partitions().collect(),
+            Self::Timeline | Self::Inbox | Self::Search => names.partitions().filter(|of| share.has(*of)).collect(),
+            Self::Directory => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
         }
     }
 
-    /// Where the streams end now that it is made of.
-    pub(crate) async fn end(self, log: &EventLog) -> Result<Vector, LogError> {
+    /// Where the streams end now that its rows in a database are made of.
+    pub(crate) async fn end(self, log: &EventLog, share: Share) -> Result<Vector, LogError> {
         let mut end = Vector::default();
-        for stream in self.streams(log.names()) {
+        for stream in self.streams(log.names(), share) {
             end.set(stream, log.end_of(stream).await?);
         }
         Ok(end)

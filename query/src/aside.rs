@@ -3,6 +3,7 @@
 
 use crate::{Answer, Error, View, Views, measures::Question};
 use events::{Partition, Position, ThreadId, UserId};
+use futures_util::future::join_all;
 use sqlx::Row;
 
 /// A fact that a view has set aside.
@@ -41,11 +42,17 @@ const ALL: &str = "\
     ORDER BY 1, 2, 3 LIMIT $1";
 
 impl Views {
-    /// All that is set aside, the first hundred of it.
+    /// All that is set aside, the first hundred of it, in the databases that can be read.
     pub async fn set_aside(&self) -> Result<Vec<SetAside>, Error> {
-        let rows = self.rows(Question::SetAside, sqlx::query(ALL).bind(i64::from(MOST))).await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in rows {
+        let shards = self.shards();
+        let ask = |shard| self.rows(shard, Question::SetAside, sqlx::query(ALL).bind(i64::from(MOST)));
+        let (read, failed): (Vec<_>, Vec<_>) =
+            join_all(shards.iter().map(ask)).await.into_iter().partition(Result::is_ok);
+        if let (true, Some(Err(error))) = (read.is_empty(), failed.into_iter().next()) {
+            return Err(error);
+        }
+        let mut found = Vec::new();
+        for row in read.iter().flatten().flat_map(|rows| rows.iter()) {
             let name: &str = row.try_get("view")?;
             let view = View::ALL.into_iter().find(|view| view.name() == name);
             let view = view.ok_or_else(|| Error::Inconsistent(format!("a view {name}").into()))?;
@@ -53,6 +60,7 @@ impl Views {
             let sequence = crate::answer::sequence(row.try_get("sequence")?)?;
             found.push(SetAside { view, position: Position { partition: Partition(partition), sequence } });
         }
+        found.truncate(MOST.into());
         Ok(found)
     }
 
@@ -75,6 +83,11 @@ impl Views {
             return Ok(answer);
         }
         let query = sqlx::query(statement).bind(thread_id.uuid()).bind(reader.uuid());
-        if self.rows(Question::SetAside, query).await?.is_empty() { Ok(answer) } else { Err(Error::SetAside) }
+        let shards = self.shards();
+        if self.rows(shards.of(thread_id.uuid()), Question::SetAside, query).await?.is_empty() {
+            Ok(answer)
+        } else {
+            Err(Error::SetAside)
+        }
     }
 }

@@ -3,11 +3,13 @@
 
 use crate::{
     Answer, Cursor, Error, InvalidCursor, Paged, View, Views,
-    answer::{self, as_of},
+    answer::as_of,
     measures::Question,
+    shards::{Rows, Shard, gather},
 };
-use events::{AttachmentId, UserId};
+use events::{AttachmentId, Timestamp, UserId};
 use sqlx::{Row, postgres::PgRow};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A person, as others see them.
@@ -75,7 +77,7 @@ const BY_USERNAME: &str = concat!(
     "SELECT vector, version, p.* FROM as_of LEFT JOIN ( \
          SELECT ",
     shown!(),
-    ", b.user_id IS NOT NULL AS blocks_reader FROM directory.users u ",
+    ", b.user_id IS NOT NULL AS blocks_reader, u.created_at FROM directory.users u ",
     block_of_reader!(),
     "WHERE u.username = $2 AND u.display_name IS NOT NULL ORDER BY u.created_at, u.user_id LIMIT 1) p ON true"
 );
@@ -83,8 +85,9 @@ const BY_USERNAME: &str = concat!(
 /// Whose messages are meant, whether they want to hear of the reader or not.
 const NAMED: &str = concat!(
     as_of!("directory"),
-    "SELECT vector, version, (SELECT u.user_id FROM directory.users u WHERE u.username = $1 \
-                              ORDER BY u.created_at, u.user_id LIMIT 1) AS user_id FROM as_of"
+    "SELECT vector, version, p.* FROM as_of LEFT JOIN ( \
+         SELECT u.user_id, u.created_at FROM directory.users u WHERE u.username = $1 \
+         ORDER BY u.created_at, u.user_id LIMIT 1) p ON true"
 );
 
 const CONTACTS: &str = concat!(
@@ -111,40 +114,77 @@ const BLOCKS: &str = concat!(
          ORDER BY o.blocked_id LIMIT $3) p ON true ORDER BY p.user_id"
 );
 
+/// Whom somebody keeps as a contact, or has blocked, where those people lie elsewhere.
+macro_rules! listed {
+    ($table:literal, $other:literal, $alias:literal) => {
+        concat!(
+            as_of!("directory"),
+            "SELECT vector, version, l.* FROM as_of LEFT JOIN ( \
+                 SELECT ",
+            $other,
+            " AS user_id, ",
+            $alias,
+            " AS alias FROM ",
+            $table,
+            " WHERE user_id = $1 AND ($2::uuid IS NULL OR ",
+            $other,
+            " > $2) ORDER BY ",
+            $other,
+            " LIMIT $3) l ON true ORDER BY l.user_id"
+        )
+    };
+}
+
+const CONTACT_IDS: &str = listed!("directory.contacts", "contact_id", "alias");
+const BLOCK_IDS: &str = listed!("directory.blocks", "blocked_id", "NULL::text");
+
 impl Views {
     /// A person with their settings; `None` where there is nobody.
     pub async fn oneself(&self, user_id: UserId) -> Result<Answer<Option<Oneself>>, Error> {
-        let rows = self.rows(Question::Oneself, sqlx::query(ONESELF).bind(user_id.uuid())).await?;
-        let as_of = answer::vector(View::Directory, &rows)?;
-        let value = rows.first().map(settings).transpose()?.flatten();
-        Ok(Answer { as_of, value })
+        let (shards, query) = (self.shards(), sqlx::query(ONESELF).bind(user_id.uuid()));
+        let rows = self.rows(shards.of(user_id.uuid()), Question::Oneself, query).await?;
+        Answer::new(View::Directory, &rows, rows.first().map(settings).transpose()?.flatten())
     }
 
     /// A person; `None` where there is nobody for the reader: those who blocked them are not there.
     pub async fn user(&self, reader: UserId, user_id: UserId) -> Result<Answer<Option<User>>, Error> {
         let query = sqlx::query(BY_ID).bind(reader.uuid()).bind(vec![user_id.uuid()]);
-        one(&self.rows(Question::Users, query).await?)
+        let shards = self.shards();
+        let rows = self.rows(shards.of(user_id.uuid()), Question::Users, query).await?;
+        Answer::new(View::Directory, &rows, rows.first().map(unless_blocking).transpose()?.flatten())
     }
 
     /// Those of the people that there are, in no order.
     pub async fn users(&self, reader: UserId, user_ids: &[UserId]) -> Result<Answer<Vec<User>>, Error> {
-        let ids: Vec<Uuid> = user_ids.iter().map(|id| id.uuid()).collect();
-        let rows = self.rows(Question::Users, sqlx::query(BY_ID).bind(reader.uuid()).bind(ids)).await?;
-        people(&rows, decode)
+        let shards = self.shards();
+        let found =
+            gather(shards.group(user_ids, |id| id.uuid()), |(shard, ids)| self.users_in(shard, reader, ids)).await;
+        Ok(found?.map(|found| found.into_iter().flatten().collect()))
     }
 
-    /// The person of that name, in canonical form; `None` where there is nobody for the reader.
+    async fn users_in(&self, shard: &Shard, reader: UserId, ids: Vec<UserId>) -> Result<Answer<Vec<User>>, Error> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        people(&self.rows(shard, Question::Users, sqlx::query(BY_ID).bind(reader.uuid()).bind(ids)).await?, decode)
+    }
+
+    /// The person of that name, in canonical form; `None` where there is nobody for the reader. Where somebody lies, their
+    /// name does not tell: each database is asked.
     pub async fn user_by_username(&self, reader: UserId, username: &str) -> Result<Answer<Option<User>>, Error> {
-        let query = sqlx::query(BY_USERNAME).bind(reader.uuid()).bind(username);
-        one(&self.rows(Question::UserByUsername, query).await?)
+        let query = || sqlx::query(BY_USERNAME).bind(reader.uuid()).bind(username);
+        let shards = self.shards();
+        let ask = async |shard| oldest(&self.rows(shard, Question::UserByUsername, query()).await?, unless_blocking);
+        Ok(gather(shards.iter(), ask).await?.map(|found| found.into_iter().flatten().min_by_key(age)?.2))
     }
 
     /// Who bears a name, in canonical form; nothing else of them.
     pub async fn named(&self, username: &str) -> Result<Answer<Option<UserId>>, Error> {
-        let rows = self.rows(Question::Named, sqlx::query(NAMED).bind(username)).await?;
-        let as_of = answer::vector(View::Directory, &rows)?;
-        let found = rows.first().map(|row| row.try_get::<Option<Uuid>, _>("user_id")).transpose()?.flatten();
-        Ok(Answer { as_of, value: found.map(UserId::from_uuid) })
+        let query = || sqlx::query(NAMED).bind(username);
+        let shards = self.shards();
+        let ask = async |shard| oldest(&self.rows(shard, Question::Named, query()).await?, |_| Ok(()));
+        let found = gather(shards.iter(), ask).await?;
+        Ok(found.map(|found| {
+            found.into_iter().flatten().min_by_key(age).map(|(_, user_id, ())| UserId::from_uuid(user_id))
+        }))
     }
 
     /// A page of whom somebody keeps as a contact.
@@ -159,9 +199,16 @@ impl Views {
             Some(Cursor::Contact { user_id }) => Some(user_id.uuid()),
             Some(_) => return Err(InvalidCursor.into()),
         };
-        let query = sqlx::query(CONTACTS).bind(reader.uuid()).bind(after).bind(i64::from(limit) + 1);
-        let found = people(&self.rows(Question::Contacts, query).await?, contact)?;
-        Ok(found.map(|found| Paged::new(found, limit, |last| Cursor::Contact { user_id: last.user.user_id })))
+        let cursor = |user_id| Cursor::Contact { user_id };
+        let shards = self.shards();
+        if let Some(shard) = shards.only() {
+            let query = sqlx::query(CONTACTS).bind(reader.uuid()).bind(after).bind(i64::from(limit) + 1);
+            let found = people(&self.rows(shard, Question::Contacts, query).await?, contact)?;
+            return Ok(found.map(|found| Paged::new(found, limit, |last| cursor(last.user.user_id))));
+        }
+        let query = sqlx::query(CONTACT_IDS).bind(reader.uuid()).bind(after).bind(i64::from(limit) + 1);
+        let listed = listed(&self.rows(shards.of(reader.uuid()), Question::Contacts, query).await?)?;
+        self.look_up(reader, listed, limit, cursor, |user, alias| Contact { user, alias }).await
     }
 
     /// A page of those from whom somebody wants nothing.
@@ -176,27 +223,77 @@ impl Views {
             Some(Cursor::Block { user_id }) => Some(user_id.uuid()),
             Some(_) => return Err(InvalidCursor.into()),
         };
-        let query = sqlx::query(BLOCKS).bind(reader.uuid()).bind(after).bind(i64::from(limit) + 1);
-        let found = people(&self.rows(Question::Blocks, query).await?, decode)?;
-        Ok(found.map(|found| Paged::new(found, limit, |last| Cursor::Block { user_id: last.user_id })))
+        let cursor = |user_id| Cursor::Block { user_id };
+        let shards = self.shards();
+        if let Some(shard) = shards.only() {
+            let query = sqlx::query(BLOCKS).bind(reader.uuid()).bind(after).bind(i64::from(limit) + 1);
+            let found = people(&self.rows(shard, Question::Blocks, query).await?, decode)?;
+            return Ok(found.map(|found| Paged::new(found, limit, |last| cursor(last.user_id))));
+        }
+        let query = sqlx::query(BLOCK_IDS).bind(reader.uuid()).bind(after).bind(i64::from(limit) + 1);
+        let listed = listed(&self.rows(shards.of(reader.uuid()), Question::Blocks, query).await?)?;
+        self.look_up(reader, listed, limit, cursor, |user, _| user).await
+    }
+
+    /// The people of a list, each from where they lie. Who is not there any more is left out: such a page is shorter.
+    async fn look_up<T>(
+        &self,
+        reader: UserId,
+        listed: Answer<Vec<Listed>>,
+        limit: u16,
+        cursor: impl Fn(UserId) -> Cursor,
+        item: impl Fn(User, Option<String>) -> T,
+    ) -> Result<Answer<Paged<T>>, Error> {
+        let page = listed.map(|listed| Paged::new(listed, limit, |(last, _)| cursor(*last)));
+        let ids: Vec<_> = page.value.items.iter().map(|(user_id, _)| *user_id).collect();
+        let people = self.users(reader, &ids).await?;
+        Ok(page.with(people).map(|(page, people)| {
+            let mut people: HashMap<_, _> = people.into_iter().map(|user| (user.user_id, user)).collect();
+            let found = |(user_id, alias)| Some(item(people.remove(&user_id)?, alias));
+            Paged { items: page.items.into_iter().filter_map(found).collect(), next: page.next }
+        }))
     }
 }
 
-fn people<T>(
-    rows: &[PgRow],
-    decode: impl Fn(&PgRow) -> Result<Option<T>, sqlx::Error>,
-) -> Result<Answer<Vec<T>>, Error> {
-    let as_of = answer::vector(View::Directory, rows)?;
-    let people = rows.iter().filter_map(|row| decode(row).transpose()).collect::<Result<_, _>>()?;
-    Ok(Answer { as_of, value: people })
+/// Somebody in a list, and under what alias.
+type Listed = (UserId, Option<String>);
+
+fn listed(rows: &Rows) -> Result<Answer<Vec<Listed>>, Error> {
+    people(rows, |row| {
+        let Some(user_id) = row.try_get::<Option<Uuid>, _>("user_id")? else { return Ok(None) };
+        Ok(Some((UserId::from_uuid(user_id), row.try_get("alias")?)))
+    })
 }
 
-fn one(rows: &[PgRow]) -> Result<Answer<Option<User>>, Error> {
-    let not_blocking = |row: &PgRow| match row.try_get::<Option<bool>, _>("blocks_reader")? {
+/// The oldest person of a database that was found by name, and since when they are there.
+fn oldest<T>(rows: &Rows, decode: impl Fn(&PgRow) -> Result<T, sqlx::Error>) -> Result<Answer<Option<Aged<T>>>, Error> {
+    let found = match rows.first() {
+        Some(row) => match row.try_get::<Option<Uuid>, _>("user_id")? {
+            Some(user_id) => Some((row.try_get("created_at")?, user_id, decode(row)?)),
+            None => None,
+        },
+        None => None,
+    };
+    Answer::new(View::Directory, rows, found)
+}
+
+/// Somebody, and since when they are there.
+type Aged<T> = (Timestamp, Uuid, T);
+
+fn age<T>((created_at, user_id, _): &Aged<T>) -> (Timestamp, Uuid) {
+    (*created_at, *user_id)
+}
+
+fn people<T>(rows: &Rows, decode: impl Fn(&PgRow) -> Result<Option<T>, sqlx::Error>) -> Result<Answer<Vec<T>>, Error> {
+    let people = rows.iter().filter_map(|row| decode(row).transpose()).collect::<Result<_, _>>()?;
+    Answer::new(View::Directory, rows, people)
+}
+
+fn unless_blocking(row: &PgRow) -> Result<Option<User>, sqlx::Error> {
+    match row.try_get::<Option<bool>, _>("blocks_reader")? {
         Some(false) => decode(row),
         Some(true) | None => Ok(None),
-    };
-    Ok(people(rows, not_blocking)?.map(|users| users.into_iter().next()))
+    }
 }
 
 fn contact(row: &PgRow) -> Result<Option<Contact>, sqlx::Error> {

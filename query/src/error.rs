@@ -1,5 +1,5 @@
-//! Why there is no answer. The edge turns `Unavailable`, `TooDear`, `Behind` and
-//! `SetAside` into 503, `Inconsistent` into 500, `Cursor` into 400.
+//! Why there is no answer. The edge turns `Unavailable`, `Moved`, `TooDear`,
+//! `Behind` and `SetAside` into 503, `Inconsistent` into 500, `Cursor` into 400.
 
 use crate::{Behind, InvalidCursor};
 
@@ -10,6 +10,9 @@ pub enum Error {
     /// Postgres is away or overloaded, or the view is not built yet, or not in a version that this build knows.
     #[error("the view cannot be read now")]
     Unavailable(#[source] Source),
+    /// The database holds another share of the partitions than the map says that this node goes by.
+    #[error("the databases are being mapped anew")]
+    Moved,
     /// The question takes longer than one may.
     #[error("the question takes too long")]
     TooDear(#[source] Source),
@@ -66,6 +69,6 @@ fn is_passing(error: &sqlx::Error) -> bool {
     let code = error.code().unwrap_or_default();
     // 08 connection, 40 rolled back, 53 resources, 55 not in that state, 57 intervention and time-outs, 58 system.
     let class = code.get(..2).unwrap_or_default();
-    // A database, schema or table that is not there is one that is not there yet.
-    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || matches!(&*code, "3D000" | "3F000" | "42P01")
+    // A database, schema, table or column that is not there is one that is not there yet.
+    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || matches!(&*code, "3D000" | "3F000" | "42P01" | "42703")
 }

@@ -5,6 +5,7 @@ use crate::{
     Answer, Error, View, Views,
     answer::{self, as_of},
     measures::Question,
+    shards::{Shard, gather},
 };
 use events::{AttachmentId, UserId, attachment::MediaType};
 use serde::Deserialize;
@@ -99,16 +100,29 @@ impl Shown {
 }
 
 impl Views {
-    /// A file; `None` where it does not exist so for the reader.
+    /// A file; `None` where it does not exist so for the reader. Which thread or person has it, its id does not tell: each
+    /// database is asked.
     pub async fn file(&self, shown: Shown, reader: UserId, id: AttachmentId) -> Result<Answer<Option<File>>, Error> {
+        let shards = self.shards();
+        let found = gather(shards.iter(), |shard| self.file_in(shard, shown, reader, id)).await?;
+        Ok(found.map(|found| found.into_iter().flatten().next()))
+    }
+
+    async fn file_in(
+        &self,
+        shard: &Shard,
+        shown: Shown,
+        reader: UserId,
+        id: AttachmentId,
+    ) -> Result<Answer<Option<File>>, Error> {
         let statement = match shown {
             Shown::WithMessage => OF_MESSAGE,
             Shown::AsPerson => OF_PERSON,
             Shown::AsGroup => OF_GROUP,
         };
-        let rows = self.rows(Question::File, sqlx::query(statement).bind(reader.uuid()).bind(id.uuid())).await?;
-        let as_of = answer::vector(shown.view(), &rows)?;
-        Ok(Answer { as_of, value: rows.first().map(file).transpose()?.flatten() })
+        let query = sqlx::query(statement).bind(reader.uuid()).bind(id.uuid());
+        let rows = self.rows(shard, Question::File, query).await?;
+        Answer::new(shown.view(), &rows, rows.first().map(file).transpose()?.flatten())
     }
 }
 

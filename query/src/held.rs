@@ -7,10 +7,13 @@ use crate::{
     answer::{self, as_of},
     files::files_of,
     measures::Question,
+    settings,
+    shards::{Rows, gather},
     timeline::{self, Message},
 };
 use events::{ThreadId, Timestamp, UserId, event::Number};
 use sqlx::{Row, postgres::PgRow};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A person's place in a thread, and how they keep it.
@@ -43,6 +46,7 @@ pub struct Deed {
     pub detail: Option<String>,
 }
 
+/// `$4`: with how threads are kept, which lies with the person.
 const KEPT: &str = concat!(
     as_of!("inbox"),
     "SELECT vector, version, k.* FROM as_of LEFT JOIN ( \
@@ -51,7 +55,7 @@ const KEPT: &str = concat!(
                 nullif(m.delivered_number, 0) AS delivered, m.delivered_at, nullif(m.read_number, 0) AS read, m.read_at, \
                 s.muted_until, coalesce(s.archived, false) AS archived, coalesce(s.pinned, false) AS pinned \
          FROM (SELECT * FROM inbox.memberships WHERE user_id = $1 AND ($2::uuid IS NULL OR thread_id > $2)) m \
-         FULL JOIN (SELECT * FROM inbox.settings WHERE user_id = $1 AND ($2::uuid IS NULL OR thread_id > $2)) s \
+         FULL JOIN (SELECT * FROM inbox.settings WHERE $4 AND user_id = $1 AND ($2::uuid IS NULL OR thread_id > $2)) s \
            ON s.thread_id = m.thread_id \
          ORDER BY 1 LIMIT $3) k ON true ORDER BY k.thread_id"
 );
@@ -91,11 +95,40 @@ pub struct Stretch<T> {
     pub looked: Option<u64>,
 }
 
+impl Kept {
+    /// As somebody keeps a thread who was never in it.
+    fn never_in(thread_id: ThreadId) -> Self {
+        let (delivered, read) = (None, None);
+        let (joined_at, delivered_at, read_at) = (None, None, None);
+        let (muted_until, archived, pinned) = (None, false, false);
+        let is_member = false;
+        Self { thread_id, is_member, joined_at, delivered, delivered_at, read, read_at, muted_until, archived, pinned }
+    }
+}
+
 impl Views {
     /// The next of a person's places, by thread.
     pub async fn kept(&self, user_id: UserId, after: Option<ThreadId>, limit: u16) -> Result<Answer<Vec<Kept>>, Error> {
-        let query = sqlx::query(KEPT).bind(user_id.uuid()).bind(after.map(ThreadId::uuid)).bind(i64::from(limit));
-        decoded(View::Inbox, &self.rows(Question::Kept, query).await?, kept)
+        let shards = self.shards();
+        let settings = self.settings_of(&shards, user_id, None).await?;
+        let with_settings = shards.only().is_some();
+        let ask = async |shard| {
+            let query = sqlx::query(KEPT).bind(user_id.uuid()).bind(after.map(ThreadId::uuid)).bind(i64::from(limit));
+            decoded(View::Inbox, &self.rows(shard, Question::Kept, query.bind(with_settings)).await?, kept)
+        };
+        let found = settings.with(gather(shards.iter(), ask).await?);
+        Ok(found.map(|(settings, found)| {
+            let mut places: BTreeMap<_, _> =
+                found.into_iter().flatten().map(|kept| (kept.thread_id.uuid(), kept)).collect();
+            let later =
+                settings.kept.iter().filter(|kept| after.is_none_or(|after| kept.thread_id.uuid() > after.uuid()));
+            for kept in later {
+                let place = places.entry(kept.thread_id.uuid()).or_insert_with(|| Kept::never_in(kept.thread_id));
+                let settings::Kept { muted_until, archived, pinned, thread_id: _ } = *kept;
+                *place = Kept { muted_until, archived, pinned, ..place.clone() };
+            }
+            places.into_values().take(limit.into()).collect()
+        }))
     }
 
     /// The next of the messages that a person wrote in a thread, member or not, without how others reacted to them.
@@ -108,8 +141,9 @@ impl Views {
     ) -> Result<Answer<Stretch<Message>>, Error> {
         let query = sqlx::query(OWN_MESSAGES).bind(thread_id.uuid()).bind(user_id.uuid());
         let query = query.bind(timeline::saturating(after)).bind(i64::from(limit)).bind(STRETCH);
-        let place = |message: &Message| message.number.into();
-        stretch(&self.rows(Question::OwnMessages, query).await?, limit, timeline::message, place)
+        let (shards, place) = (self.shards(), |message: &Message| message.number.into());
+        let rows = self.rows(shards.of(thread_id.uuid()), Question::OwnMessages, query).await?;
+        stretch(&rows, limit, timeline::message, place)
     }
 
     /// The next of what a person did in a thread beside writing, member or not.
@@ -123,23 +157,23 @@ impl Views {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let query = sqlx::query(DEEDS).bind(thread_id.uuid()).bind(user_id.uuid()).bind(after);
         let query = query.bind(i64::from(limit)).bind(STRETCH);
-        stretch(&self.rows(Question::Deeds, query).await?, limit, deed, |deed| deed.sequence)
+        let shards = self.shards();
+        let rows = self.rows(shards.of(thread_id.uuid()), Question::Deeds, query).await?;
+        stretch(&rows, limit, deed, |deed| deed.sequence)
     }
 }
 
 fn decoded<T>(
     view: View,
-    rows: &[PgRow],
+    rows: &Rows,
     decode: impl Fn(&PgRow) -> Result<Option<T>, Error>,
 ) -> Result<Answer<Vec<T>>, Error> {
-    let as_of = answer::vector(view, rows)?;
-    let value = rows.iter().filter_map(|row| decode(row).transpose()).collect::<Result<_, _>>()?;
-    Ok(Answer { as_of, value })
+    Answer::new(view, rows, rows.iter().filter_map(|row| decode(row).transpose()).collect::<Result<_, _>>()?)
 }
 
 /// Goes on after the last of a full page, else after what was looked through.
 fn stretch<T>(
-    rows: &[PgRow],
+    rows: &Rows,
     limit: u16,
     decode: impl Fn(&PgRow) -> Result<Option<T>, Error>,
     place: impl Fn(&T) -> u64,

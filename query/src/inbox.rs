@@ -5,12 +5,15 @@ use crate::{
     Answer, Cursor, Error, InvalidCursor, Paged, View, Views,
     answer::{self, as_of},
     measures::Question,
+    settings::Settings,
+    shards::{Rows, Shard, gather},
 };
 use events::{
     AttachmentId, ThreadId, Timestamp, UserId,
     event::{Number, Role},
 };
 use sqlx::{Row, postgres::PgRow};
+use std::cmp::Reverse;
 use uuid::Uuid;
 
 /// A thread as one of its members sees it in their inbox.
@@ -89,7 +92,8 @@ pub struct Membership {
     pub set_aside: bool,
 }
 
-/// A member's threads, each as `t` with what its member may see of it.
+/// A member's threads, each as `t` with what its member may see of it. How they keep threads lies with them: where that is
+/// another database, it is given from `$2` to `$5`.
 macro_rules! threads_of_reader {
     ($condition:literal) => {
         concat!(
@@ -108,7 +112,11 @@ macro_rules! threads_of_reader {
                         CASE WHEN h.last_number > m.joined_number THEN h.last_body END AS last_body, \
                         CASE WHEN h.last_number > m.joined_number THEN h.last_sent_at END AS last_sent_at \
                  FROM inbox.memberships m JOIN inbox.heads h ON h.thread_id = m.thread_id \
-                 LEFT JOIN inbox.settings s ON s.user_id = m.user_id AND s.thread_id = m.thread_id \
+                 LEFT JOIN ( \
+                     SELECT thread_id, muted_until, archived, pinned FROM inbox.settings WHERE user_id = $1 \
+                     UNION ALL \
+                     SELECT * FROM unnest($2::uuid[], $3::timestamptz[], $4::boolean[], $5::boolean[]) \
+                 ) s ON s.thread_id = m.thread_id \
                  LEFT JOIN inbox.pictures p ON p.owner_id = m.thread_id \
                  WHERE m.user_id = $1 AND m.left_sequence IS NULL ",
             $condition,
@@ -137,13 +145,13 @@ macro_rules! members_for_reader {
 
 const THREADS: &str = concat!(
     threads_of_reader!(
-        "AND coalesce(s.archived, false) = $2 \
-         AND ($3::timestamptz IS NULL OR (greatest(h.updated_at, m.joined_at), h.thread_id) < ($3, $4::uuid)) \
-         ORDER BY greatest(h.updated_at, m.joined_at) DESC, h.thread_id DESC LIMIT $5"
+        "AND coalesce(s.archived, false) = $6 \
+         AND ($7::timestamptz IS NULL OR (greatest(h.updated_at, m.joined_at), h.thread_id) < ($7, $8::uuid)) \
+         ORDER BY greatest(h.updated_at, m.joined_at) DESC, h.thread_id DESC LIMIT $9"
     ),
     " ORDER BY t.updated_at DESC, t.thread_id DESC"
 );
-const THREAD: &str = threads_of_reader!("AND m.thread_id = $2");
+const THREAD: &str = threads_of_reader!("AND m.thread_id = $6");
 const MEMBERSHIPS: &str = concat!(
     as_of!("inbox"),
     "SELECT vector, version, m.thread_id, m.joined_sequence, m.joined_number, m.left_sequence, h.member_count, \
@@ -169,32 +177,57 @@ impl Views {
             Some(Cursor::Thread { updated_at, thread_id }) => Some((updated_at, thread_id.uuid())),
             Some(_) => return Err(InvalidCursor.into()),
         };
-        let query = sqlx::query(THREADS)
-            .bind(reader.uuid())
+        let shards = self.shards();
+        let settings = self.settings_of(&shards, reader, None).await?;
+        let ask = |shard| self.threads_in(shard, reader, settings.value.of(shard), archived, after, limit);
+        let found = gather(shards.iter(), ask).await?;
+        Ok(settings.with(found).map(|(_, found)| {
+            let mut threads: Vec<_> = found.into_iter().flatten().collect();
+            threads.sort_by_key(|thread| Reverse((thread.updated_at, thread.thread_id.uuid())));
+            Paged::new(threads, limit, |last| Cursor::Thread { updated_at: last.updated_at, thread_id: last.thread_id })
+        }))
+    }
+
+    /// What one database has of a page: no less than that many.
+    async fn threads_in(
+        &self,
+        shard: &Shard,
+        reader: UserId,
+        settings: Settings,
+        archived: bool,
+        after: Option<(Timestamp, Uuid)>,
+        limit: u16,
+    ) -> Result<Answer<Vec<Thread>>, Error> {
+        let query = settings
+            .bind_to(sqlx::query(THREADS).bind(reader.uuid()))
             .bind(archived)
             .bind(after.map(|(updated_at, _)| updated_at))
             .bind(after.map(|(_, thread_id)| thread_id))
             .bind(i64::from(limit) + 1);
-        let rows = self.rows(Question::Threads, query).await?;
-        let paged = Paged::new(decode_all(&rows, thread, "thread_id")?, limit, |last| Cursor::Thread {
-            updated_at: last.updated_at,
-            thread_id: last.thread_id,
-        });
-        Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: paged })
+        let rows = self.rows(shard, Question::Threads, query).await?;
+        Answer::new(View::Inbox, &rows, decode_all(&rows, thread, "thread_id")?)
     }
 
     /// One thread; `None` where it does not exist for the reader.
     pub async fn thread(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Thread>>, Error> {
-        let rows = self.rows(Question::Thread, sqlx::query(THREAD).bind(reader.uuid()).bind(thread_id.uuid())).await?;
-        let value = decode_all(&rows, thread, "thread_id")?.pop();
-        let found = Answer { as_of: answer::vector(View::Inbox, &rows)?, value };
-        self.unless_set_aside(reader, thread_id, View::Inbox, found).await
+        let shards = self.shards();
+        let shard = shards.of(thread_id.uuid());
+        let settings = self.settings_of(&shards, reader, Some(thread_id)).await?;
+        let query = settings.value.of(shard).bind_to(sqlx::query(THREAD).bind(reader.uuid())).bind(thread_id.uuid());
+        let rows = self.rows(shard, Question::Thread, query).await?;
+        let found = Answer::new(View::Inbox, &rows, decode_all(&rows, thread, "thread_id")?.pop())?;
+        self.unless_set_aside(reader, thread_id, View::Inbox, settings.with(found).map(|(_, found)| found)).await
     }
 
     /// All threads that a person is or was in.
     pub async fn memberships(&self, user_id: UserId) -> Result<Answer<Vec<Membership>>, Error> {
-        let rows = self.rows(Question::Memberships, sqlx::query(MEMBERSHIPS).bind(user_id.uuid())).await?;
-        Ok(Answer { as_of: answer::vector(View::Inbox, &rows)?, value: decode_all(&rows, membership, "thread_id")? })
+        let shards = self.shards();
+        let ask = async |shard| {
+            let query = sqlx::query(MEMBERSHIPS).bind(user_id.uuid());
+            let rows = self.rows(shard, Question::Memberships, query).await?;
+            Answer::new(View::Inbox, &rows, decode_all(&rows, membership, "thread_id")?)
+        };
+        Ok(gather(shards.iter(), ask).await?.map(|found| found.into_iter().flatten().collect()))
     }
 
     /// A page of a thread's members; `None` where the thread does not exist for the reader.
@@ -211,7 +244,9 @@ impl Views {
             Some(_) => return Err(InvalidCursor.into()),
         };
         let query = sqlx::query(MEMBERS).bind(thread_id.uuid()).bind(reader.uuid()).bind(after);
-        let rows = self.rows(Question::Members, query.bind(i64::from(limit) + 1)).await?;
+        let shards = self.shards();
+        let query = query.bind(i64::from(limit) + 1);
+        let rows = self.rows(shards.of(thread_id.uuid()), Question::Members, query).await?;
         let members = of_thread(&rows, member)?;
         let members = self.unless_set_aside(reader, thread_id, View::Inbox, members).await?;
         Ok(members.map(|members| {
@@ -221,16 +256,15 @@ impl Views {
 
     /// How far each member has got and read; `None` where the thread does not exist for the reader.
     pub async fn receipts(&self, reader: UserId, thread_id: ThreadId) -> Result<Answer<Option<Vec<Receipt>>>, Error> {
-        let rows =
-            self.rows(Question::Receipts, sqlx::query(RECEIPTS).bind(thread_id.uuid()).bind(reader.uuid())).await?;
+        let (shards, query) = (self.shards(), sqlx::query(RECEIPTS).bind(thread_id.uuid()).bind(reader.uuid()));
+        let rows = self.rows(shards.of(thread_id.uuid()), Question::Receipts, query).await?;
         self.unless_set_aside(reader, thread_id, View::Inbox, of_thread(&rows, receipt)?).await
     }
 }
 
-fn of_thread<T>(rows: &[PgRow], decode: impl Fn(&PgRow) -> Result<T, Error>) -> Result<Answer<Option<Vec<T>>>, Error> {
-    let as_of = answer::vector(View::Inbox, rows)?;
+fn of_thread<T>(rows: &Rows, decode: impl Fn(&PgRow) -> Result<T, Error>) -> Result<Answer<Option<Vec<T>>>, Error> {
     let is_member = rows.first().map(|row| row.try_get("is_member")).transpose()?.unwrap_or(false);
-    Ok(Answer { as_of, value: if is_member { Some(decode_all(rows, decode, "user_id")?) } else { None } })
+    Answer::new(View::Inbox, rows, if is_member { Some(decode_all(rows, decode, "user_id")?) } else { None })
 }
 
 /// Leaves out the row that only tells the checkpoint: it is there where nothing was found.

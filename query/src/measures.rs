@@ -29,6 +29,7 @@ pub(crate) enum Question {
     Receipts,
     Search,
     SetAside,
+    Settings,
     Thread,
     Threads,
     Undelivered,
@@ -44,7 +45,7 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::AsOf,
         Self::Blocks,
         Self::Contacts,
@@ -65,6 +66,7 @@ impl Question {
         Self::Receipts,
         Self::Search,
         Self::SetAside,
+        Self::Settings,
         Self::Thread,
         Self::Threads,
         Self::Undelivered,
@@ -100,6 +102,7 @@ impl Question {
             Self::Receipts => "receipts",
             Self::Search => "search",
             Self::SetAside => "set_aside",
+            Self::Settings => "settings",
             Self::Thread => "thread",
             Self::Threads => "threads",
             Self::Undelivered => "undelivered",

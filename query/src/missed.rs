@@ -7,6 +7,7 @@ use crate::{
     answer::{self, as_of},
     files::{self, Attachment, files_of},
     measures::Question,
+    shards::{Shard, gather},
     timeline::{self, Change},
 };
 use events::{MessageKey, ThreadId, Timestamp, UserId, event::Number};
@@ -164,17 +165,37 @@ impl Views {
         spans: &[Span],
         limit: u16,
     ) -> Result<Answer<Option<Vec<Missed>>>, Error> {
-        let (thread_ids, after, upto) = columns(spans);
+        let shards = self.shards();
+        // A person's own blocks lie with their threads: each database is asked.
+        let of_shard = |shard: &Shard| spans.iter().filter(|span| shard.has(span.thread_id.uuid())).copied().collect();
+        let ask = |shard| self.missed_in(shard, reader, of_shard(shard), limit);
+        let found = gather(shards.iter(), ask).await?;
+        Ok(found.map(|found| {
+            let found = found.into_iter().collect::<Option<Vec<_>>>()?;
+            let bytes: i64 = found.iter().map(|(bytes, _)| bytes).sum();
+            let mut missed: Vec<_> = found.into_iter().flat_map(|(_, missed)| missed).collect();
+            missed.sort_by_key(|missed| (missed.thread_id.uuid(), missed.sequence));
+            (bytes <= MOST_BYTES && missed.len() <= usize::from(limit)).then_some(missed)
+        }))
+    }
+
+    /// What one database has of it, and how many bytes of text that would be: too many are not read. `None`: one of the
+    /// threads is set aside.
+    async fn missed_in(
+        &self,
+        shard: &Shard,
+        reader: UserId,
+        spans: Vec<Span>,
+        limit: u16,
+    ) -> Result<Answer<Option<(i64, Vec<Missed>)>>, Error> {
+        let (thread_ids, after, upto) = columns(&spans);
         let query = sqlx::query(MISSED).bind(reader.uuid()).bind(thread_ids).bind(after).bind(upto);
-        let rows = self.rows(Question::Missed, query.bind(i64::from(limit) + 1).bind(MOST_BYTES)).await?;
-        let as_of = answer::vector(View::Timeline, &rows)?;
-        if let Some(row) = rows.first()
-            && (row.try_get::<i64, _>("bytes")? > MOST_BYTES || row.try_get("set_aside")?)
-        {
-            return Ok(Answer { as_of, value: None });
-        }
-        let missed: Vec<_> = rows.iter().filter_map(|row| missed(row).transpose()).collect::<Result<_, _>>()?;
-        Ok(Answer { as_of, value: (missed.len() <= usize::from(limit)).then_some(missed) })
+        let query = query.bind(i64::from(limit) + 1).bind(MOST_BYTES);
+        let rows = self.rows(shard, Question::Missed, query).await?;
+        let told = rows.first().map(|row| Ok::<_, Error>((row.try_get("bytes")?, row.try_get("set_aside")?)));
+        let (bytes, set_aside) = told.transpose()?.unwrap_or((0, false));
+        let missed = rows.iter().filter_map(|row| missed(row).transpose()).collect::<Result<_, _>>()?;
+        Answer::new(View::Timeline, &rows, (!set_aside).then_some((bytes, missed)))
     }
 
     /// The receipts that a fact in those spans moved, and that the reader is told of; `None` where they are more than
@@ -184,13 +205,27 @@ impl Views {
         reader: UserId,
         spans: &[Span],
     ) -> Result<Answer<Option<Vec<MovedReceipt>>>, Error> {
-        let (thread_ids, after, upto) = columns(spans);
+        let shards = self.shards();
+        let groups = shards.group(spans, |span| span.thread_id.uuid());
+        let found = gather(groups, |(shard, spans)| self.moved_receipts_in(shard, reader, spans)).await?;
+        Ok(found.map(|found| {
+            let moved: Vec<_> = found.into_iter().flatten().collect();
+            (moved.len() <= MOST_RECEIPTS).then_some(moved)
+        }))
+    }
+
+    async fn moved_receipts_in(
+        &self,
+        shard: &Shard,
+        reader: UserId,
+        spans: Vec<Span>,
+    ) -> Result<Answer<Vec<MovedReceipt>>, Error> {
+        let (thread_ids, after, upto) = columns(&spans);
         let query = sqlx::query(MOVED_RECEIPTS).bind(reader.uuid()).bind(thread_ids).bind(after).bind(upto);
         let limit = i64::try_from(MOST_RECEIPTS + 1).unwrap_or(i64::MAX);
-        let rows = self.rows(Question::MovedReceipts, query.bind(SMALL).bind(limit)).await?;
-        let as_of = answer::vector(View::Inbox, &rows)?;
-        let moved: Vec<_> = rows.iter().filter_map(|row| moved(row).transpose()).collect::<Result<_, _>>()?;
-        Ok(Answer { as_of, value: (moved.len() <= MOST_RECEIPTS).then_some(moved) })
+        let rows = self.rows(shard, Question::MovedReceipts, query.bind(SMALL).bind(limit)).await?;
+        let moved = rows.iter().filter_map(|row| moved(row).transpose()).collect::<Result<_, _>>()?;
+        Answer::new(View::Inbox, &rows, moved)
     }
 }
 

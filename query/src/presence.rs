@@ -5,6 +5,7 @@ use crate::{
     Answer, Error, View, Views,
     answer::{self, as_of},
     measures::Question,
+    shards::{Shard, gather},
 };
 use events::{Timestamp, UserId, Vector};
 use sqlx::Row;
@@ -31,7 +32,7 @@ pub struct Presences {
 const SHOWN: &str = concat!(
     as_of!("directory"),
     ", present AS (SELECT string_agg(partition || ':' || sequence, ',') AS present_vector, \
-                          (SELECT version FROM presence.generation) AS present_version FROM presence.checkpoint) \
+                          (SELECT version || ' ' || share FROM presence.generation) AS present_version FROM presence.checkpoint) \
      SELECT vector, version, present_vector, present_version, p.* FROM as_of CROSS JOIN present LEFT JOIN ( \
          SELECT q.reader, u.user_id, \
                 EXISTS (SELECT FROM presence.connections c WHERE c.user_id = u.user_id) AS online, \
@@ -60,17 +61,30 @@ impl Views {
     /// # Errors
     /// When a view cannot be read.
     pub async fn presence(&self, pairs: &[(UserId, UserId)]) -> Result<Answer<Presences>, Error> {
+        let shards = self.shards();
+        let groups = shards.group(pairs, |(_, user_id)| user_id.uuid());
+        let found = gather(groups, |(shard, pairs)| self.presence_in(shard, pairs)).await?;
+        Ok(found.map(|found| {
+            let none = Presences { present_as_of: Vector::default(), shown: HashMap::new() };
+            found.into_iter().fold(none, |mut all, of_shard| {
+                all.shown.extend(of_shard.shown);
+                Presences { present_as_of: all.present_as_of.with_lower(&of_shard.present_as_of), ..all }
+            })
+        }))
+    }
+
+    /// Of people who lie in one database.
+    async fn presence_in(&self, shard: &Shard, pairs: Vec<(UserId, UserId)>) -> Result<Answer<Presences>, Error> {
         let readers: Vec<Uuid> = pairs.iter().map(|(reader, _)| reader.uuid()).collect();
         let people: Vec<Uuid> = pairs.iter().map(|(_, user_id)| user_id.uuid()).collect();
-        let rows = self.rows(Question::Presence, sqlx::query(SHOWN).bind(readers).bind(people)).await?;
-        let as_of = answer::vector(View::Directory, &rows)?;
+        let rows = self.rows(shard, Question::Presence, sqlx::query(SHOWN).bind(readers).bind(people)).await?;
         let present_as_of = answer::vector_of(View::Presence, &rows, "present_vector", "present_version")?;
         let mut shown = HashMap::new();
-        for row in &rows {
+        for row in rows.iter() {
             let Some(reader) = row.try_get::<Option<Uuid>, _>("reader")? else { continue };
             let pair = (UserId::from_uuid(reader), UserId::from_uuid(row.try_get("user_id")?));
             shown.insert(pair, Shown { online: row.try_get("online")?, last_seen: row.try_get("last_seen")? });
         }
-        Ok(Answer { as_of, value: Presences { present_as_of, shown } })
+        Answer::new(View::Directory, &rows, Presences { present_as_of, shown })
     }
 }

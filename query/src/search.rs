@@ -7,12 +7,14 @@ mod wording;
 
 use crate::{
     Answer, Cursor, Error, InvalidCursor, Paged, View, Views,
-    answer::{self, as_of},
+    answer::as_of,
     measures::Question,
+    shards::{Shard, gather},
     timeline::{number_of, user},
 };
 use events::{ThreadId, Timestamp, UserId, clock::millis, event::Number};
 use sqlx::{Row, postgres::PgRow};
+use std::cmp::Reverse;
 use uuid::Uuid;
 
 pub use wording::{InvalidWording, Wording};
@@ -125,13 +127,36 @@ impl Views {
         after: Option<Cursor>,
         limit: u16,
     ) -> Result<Answer<Option<Paged<Hit>>>, Error> {
-        let (sent_at, thread_id, number) = match after {
+        let before = match after {
             None => (last_moment(), Uuid::max(), i32::MAX),
             Some(Cursor::Hit { sent_at, thread_id, number }) => {
                 (sent_at, thread_id.uuid(), i32::try_from(number).unwrap_or(i32::MAX))
             }
             Some(_) => return Err(InvalidCursor.into()),
         };
+        let shards = self.shards();
+        let within = search.thread_id.map(|thread_id| shards.of(thread_id.uuid()));
+        let asked = shards.iter().filter(|shard| within.is_none_or(|within| within.share() == shard.share()));
+        let found = gather(asked, |shard| self.search_in(shard, reader, search, before, limit)).await?;
+        Ok(found.map(|found| {
+            let found: Option<Vec<_>> = found.into_iter().collect();
+            let mut hits: Vec<_> = found?.into_iter().flatten().collect();
+            hits.sort_by_key(|hit| Reverse((hit.sent_at, hit.thread_id.uuid(), hit.number)));
+            let cursor =
+                |last: &Hit| Cursor::Hit { sent_at: last.sent_at, thread_id: last.thread_id, number: last.number };
+            Some(Paged::new(hits, limit, cursor))
+        }))
+    }
+
+    /// What one database has: no less than a page of it.
+    async fn search_in(
+        &self,
+        shard: &Shard,
+        reader: UserId,
+        search: &Search,
+        (sent_at, thread_id, number): (Timestamp, Uuid, i32),
+        limit: u16,
+    ) -> Result<Answer<Option<Vec<Hit>>>, Error> {
         let Search { wording, thread_id: within, sender_id } = search;
         let is_one_term = wording.is_one_term() && sender_id.is_none();
         let terms = wording.terms();
@@ -149,14 +174,12 @@ impl Views {
             .bind(wording.others(&terms))
             .bind(sender_id.map(UserId::uuid));
         let query = if is_one_term { query } else { query.bind(wording.patterns()) };
-        let rows = self.rows(Question::Search, query).await?;
-        let as_of = answer::vector(View::Search, &rows)?;
+        let rows = self.rows(shard, Question::Search, query).await?;
         if !rows.first().map(|row| row.try_get("is_member")).transpose()?.unwrap_or(false) {
-            return Ok(Answer { as_of, value: None });
+            return Answer::new(View::Search, &rows, None);
         }
         let hits = rows.iter().filter_map(|row| hit(row, wording).transpose()).collect::<Result<_, _>>()?;
-        let cursor = |last: &Hit| Cursor::Hit { sent_at: last.sent_at, thread_id: last.thread_id, number: last.number };
-        Ok(Answer { as_of, value: Some(Paged::new(hits, limit, cursor)) })
+        Answer::new(View::Search, &rows, Some(hits))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     answer::{self, as_of},
     files::{self, Attachment, files_of},
     measures::Question,
+    shards::Rows,
 };
 use events::{
     AttachmentId, MessageKey, ThreadId, Timestamp, UserId,
@@ -223,7 +224,8 @@ impl Views {
             .bind(number)
             .bind(i64::try_from(place.sequence).unwrap_or(i64::MAX))
             .bind(i64::from(limit));
-        let found = visible(&self.rows(Question::History, query).await?)?;
+        let shards = self.shards();
+        let found = visible(&self.rows(shards.of(thread_id.uuid()), Question::History, query).await?)?;
         self.unless_set_aside(reader, thread_id, View::Timeline, found).await
     }
 
@@ -235,7 +237,8 @@ impl Views {
         number: Number,
     ) -> Result<Answer<Option<Message>>, Error> {
         let query = sqlx::query(ONE).bind(thread_id.uuid()).bind(reader.uuid()).bind(saturating(number));
-        let found = visible(&self.rows(Question::Message, query).await?)?;
+        let shards = self.shards();
+        let found = visible(&self.rows(shards.of(thread_id.uuid()), Question::Message, query).await?)?;
         let found = self.unless_set_aside(reader, thread_id, View::Timeline, found).await?;
         Ok(found.map(|entries| match entries?.pop()? {
             Entry::Message(message) => Some(message),
@@ -251,24 +254,26 @@ impl Views {
         key: MessageKey,
     ) -> Result<Answer<Option<Sent>>, Error> {
         let query = sqlx::query(BY_KEY).bind(thread_id.uuid()).bind(sender_id.uuid()).bind(key.uuid());
-        let rows = self.rows(Question::FindKey, query).await?;
-        let as_of = answer::vector(View::Timeline, &rows)?;
+        let shards = self.shards();
+        let rows = self.rows(shards.of(thread_id.uuid()), Question::FindKey, query).await?;
+        let found = Answer::new(View::Timeline, &rows, ())?;
         // That it is not found would be no proof.
         if rows.first().map(|row| row.try_get("is_aside")).transpose()?.unwrap_or(false) {
             return Err(Error::SetAside);
         }
-        Ok(Answer { as_of, value: rows.first().map(sent).transpose()?.flatten() })
+        let sent = rows.first().map(sent).transpose()?.flatten();
+        Ok(found.map(|()| sent))
     }
 }
 
-fn visible(rows: &[PgRow]) -> Result<Answer<Option<Vec<Entry>>>, Error> {
-    let as_of = answer::vector(View::Timeline, rows)?;
+fn visible(rows: &Rows) -> Result<Answer<Option<Vec<Entry>>>, Error> {
+    let found = Answer::new(View::Timeline, rows, None)?;
     let is_member = rows.first().map(|row| row.try_get("is_member")).transpose()?.unwrap_or(false);
     if !is_member {
-        return Ok(Answer { as_of, value: None });
+        return Ok(found);
     }
     let entries = rows.iter().filter_map(|row| entry(row).transpose()).collect::<Result<_, _>>()?;
-    Ok(Answer { as_of, value: Some(entries) })
+    Ok(found.map(|_: Option<Vec<Entry>>| Some(entries)))
 }
 
 fn entry(row: &PgRow) -> Result<Option<Entry>, Error> {

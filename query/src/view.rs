@@ -2,7 +2,7 @@
 //! checkpoints are announced too, and the versions that this build can read.
 
 use crate::answer::as_of;
-use events::{Partition, subject::Names};
+use events::{Partition, Share, subject::Names};
 use std::fmt;
 
 /// A view of the log.
@@ -30,8 +30,8 @@ impl View {
 
     pub const fn version(self) -> i32 {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox => 4,
-            Self::Search | Self::Presence => 2,
+            Self::Directory | Self::Timeline | Self::Inbox => 5,
+            Self::Search | Self::Presence => 3,
         }
     }
 
@@ -53,10 +53,11 @@ impl View {
         }
     }
 
-    /// The streams that it is made of.
-    pub fn streams(self, names: &Names) -> Vec<Partition> {
+    /// The streams that its rows in a database are made of.
+    pub fn streams(self, names: &Names, share: Share) -> Vec<Partition> {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox | Self::Search => names.partitions().collect(),
+            Self::Timeline | Self::Inbox | Self::Search => names.partitions().filter(|of| share.has(*of)).collect(),
+            Self::Directory => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
         }
     }

@@ -12,8 +12,8 @@ use super::{
     usage::Usage,
 };
 use anyhow::{Context, ensure};
-use events::Vector;
-use query::{Freshness, Views};
+use events::{EventLog, Vector, shard::Map};
+use query::Views;
 use serde::{Deserialize, Serialize};
 use std::{fmt, process::Stdio, time::Duration};
 use tokio::{
@@ -73,7 +73,7 @@ pub(super) async fn measure(options: &Options, target: &Target, progress: &Progr
     let url = url.context("--database-url is missing")?;
     fill(log, options.events, usize::from(options.body), progress).await?;
     let end = log.end().await?;
-    abreast(url, &end, progress).await?;
+    abreast(log, url, &end, progress).await?;
     let floors = Floors::measure(options, target, progress).await?;
 
     progress.step("rebuilding");
@@ -112,8 +112,8 @@ pub(super) async fn measure(options: &Options, target: &Target, progress: &Progr
 }
 
 /// Waits until the views have all that was written.
-async fn abreast(url: &str, end: &Vector, progress: &Progress) -> anyhow::Result<()> {
-    let views = Views::new(url, 1, Freshness::default())?;
+async fn abreast(log: &EventLog, url: &str, end: &Vector, progress: &Progress) -> anyhow::Result<()> {
+    let views = Views::new(log.names(), &Map::of(url), 1)?;
     let began = Instant::now();
     for view in [query::View::Directory, query::View::Timeline, query::View::Inbox] {
         loop {

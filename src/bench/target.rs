@@ -164,6 +164,7 @@ impl Started {
                 Durability::Replicated => bail!("`replicated` needs three NATS nodes: give --url"),
             },
             nats_nodes: 1,
+            databases: 1,
             nats_server: None,
             postgres: None,
             postgres_fsync: true,

@@ -8,7 +8,7 @@ use tokio::process::Child;
 
 use super::guardian::Plan;
 use super::nats::{self, Addresses, Place};
-use super::{Error, Options, User, make_database, plan, ports, postgres};
+use super::{Error, Options, User, make_databases, plan, ports, postgres};
 
 /// Servers that are started by hand, on a data folder of their own.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub struct Apart {
     plan: Plan,
     places: Vec<Place>,
     postgres_port: u16,
+    databases: u16,
     _lock: File,
 }
 
@@ -25,7 +26,7 @@ impl Apart {
         let (plan, lock) = plan(options).await?;
         let places = nats::places(&plan.data, plan.nats_nodes, true)?;
         let port = ports::free(1).map_err(|_| Error::PortTaken { server: "PostgreSQL".into() })?[0];
-        Ok(Self { plan, places, postgres_port: port, _lock: lock })
+        Ok(Self { plan, places, postgres_port: port, databases: options.databases, _lock: lock })
     }
 
     /// Starts the nats-server of that index.
@@ -35,11 +36,11 @@ impl Apart {
         Ok(slot.expect("started above"))
     }
 
-    /// Starts Postgres, at the first time with its database.
+    /// Starts Postgres, at the first time with its databases.
     pub async fn start_postgres(&self) -> Result<Child, Error> {
         let mut slot = None;
         let server = postgres::start(&self.plan, Some(self.postgres_port), &mut slot).await?;
-        make_database(&server).await?;
+        make_databases(&server, self.databases).await?;
         Ok(slot.expect("started above"))
     }
 
@@ -58,12 +59,12 @@ impl Apart {
         self.addresses().into_iter().map(|addresses| addresses.monitor).collect()
     }
 
-    /// Of the database `herald`.
+    /// Of the database `herald`; of several all, with commas between them.
     ///
     /// # Errors
     /// Before Postgres was started for the first time.
     pub fn database_url(&self) -> Result<String, Error> {
-        postgres::url(&self.plan, self.postgres_port).map(|server| super::database_url(&server))
+        postgres::url(&self.plan, self.postgres_port).map(|server| super::database_urls(&server, self.databases))
     }
 
     fn addresses(&self) -> Vec<Addresses> {

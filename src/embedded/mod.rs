@@ -25,7 +25,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
@@ -63,6 +63,8 @@ pub struct Options {
     pub durability: Durability,
     /// 1, or more for a cluster of them.
     pub nats_nodes: usize,
+    /// Databases of the one Postgres.
+    pub databases: u16,
     /// A nats-server to run instead of the pinned one.
     pub nats_server: Option<PathBuf>,
     /// The bin folder of a Postgres to run instead of the system's or the pinned one.
@@ -93,7 +95,7 @@ pub struct Servers {
     pub consumer_url: String,
     /// Of a cluster the first.
     pub nats_monitor_url: String,
-    /// Of the database `herald`, which exists.
+    /// Of the database `herald`, which exists; of several all, with commas between them.
     pub database_url: String,
     pub pids: Pids,
     guardian: Guardian,
@@ -137,7 +139,7 @@ impl Servers {
     pub async fn start(options: Options) -> Result<Self, Error> {
         let (plan, mut lock) = plan(&options).await?;
         let (guardian, started) = Guardian::start(&options.program, &plan).await?;
-        let database_url = make_database(&started.postgres_url).await?;
+        let database_url = make_databases(&started.postgres_url, options.databases).await?;
         let url = |user| nats::url(&started.nats, &plan.nats_passwords, user);
         let addresses = Addresses {
             nats_url: url(User::Herald),
@@ -273,20 +275,26 @@ async fn lock(data: &Path) -> Result<File, Error> {
     Err(Error::Busy { data: data.to_owned() })
 }
 
-/// Creates the database if it is not there, and answers with its URL.
-async fn make_database(server: &str) -> Result<String, Error> {
+/// Creates the databases that are not there, and answers with their URLs.
+async fn make_databases(server: &str, databases: u16) -> Result<String, Error> {
     let make = async {
         let mut postgres = PgConnection::connect(&format!("{server}/postgres?sslmode=disable")).await?;
-        let found = sqlx::query("SELECT FROM pg_database WHERE datname = 'herald'").fetch_optional(&mut postgres);
-        if found.await?.is_none() {
-            sqlx::query("CREATE DATABASE herald").execute(&mut postgres).await?;
+        for name in database_names(databases) {
+            let found = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(&name);
+            if found.fetch_optional(&mut postgres).await?.is_none() {
+                sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut postgres).await?;
+            }
         }
         postgres.close().await
     };
     make.await.map_err(|error: sqlx::Error| Error::Database { reason: error.to_string() })?;
-    Ok(database_url(server))
+    Ok(database_urls(server, databases))
 }
 
-fn database_url(server: &str) -> String {
-    format!("{server}/herald?sslmode=disable")
+fn database_urls(server: &str, databases: u16) -> String {
+    database_names(databases).map(|name| format!("{server}/{name}?sslmode=disable")).collect::<Vec<_>>().join(",")
+}
+
+fn database_names(databases: u16) -> impl Iterator<Item = String> {
+    (0..databases).map(|index| if index == 0 { "herald".to_owned() } else { format!("herald_{index}") })
 }

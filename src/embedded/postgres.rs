@@ -141,7 +141,8 @@ fn launch(plan: &Plan, cluster: &Path, log: &Path, port: u16) -> Result<Child, E
         "unix_socket_directories=",
         &format!("fsync={fsync}"),
         "synchronous_commit=on",
-        "max_connections=100",
+        // Each of several nodes has runners and questions in each of several databases.
+        "max_connections=400",
         "shared_buffers=256MB",
         "max_wal_size=2GB",
         "wal_compression=on",

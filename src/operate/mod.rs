@@ -7,11 +7,13 @@ pub(crate) mod export;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;
+pub(crate) mod reshard;
 
 use crate::embedded::Addresses;
-use ::events::EventLog;
+use ::events::{EventLog, Share};
 use anyhow::Context;
 use clap::Args;
+use projection::View;
 use std::path::PathBuf;
 
 /// Exit codes beyond success (0), failure (1) and a command line that will not do (2).
@@ -26,7 +28,8 @@ pub(crate) struct Deployment {
     /// herald that runs on the folder of --data.
     #[arg(long, env = "HERALD_NATS_URL", value_name = "URL", hide_env_values = true, requires = "database_url")]
     nats_url: Option<String>,
-    /// The views: `postgres://user:password@host:port/database`.
+    /// The views: `postgres://user:password@host:port/database`, of several databases all with commas between them, in the
+    /// order that the nodes are given. Once they were resharded it is looked up.
     #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true, requires = "nats_url")]
     database_url: Option<String>,
     /// The folder of all data of a herald that runs here with its own servers.
@@ -37,10 +40,16 @@ pub(crate) struct Deployment {
 /// A deployment's log and views.
 pub(crate) struct Attended {
     pub(crate) log: EventLog,
+    /// Of the databases that hold them, with commas between them.
     pub(crate) database_url: String,
 }
 
 impl Deployment {
+    /// Whether it is the herald that runs here with its own servers.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.nats_url.is_none()
+    }
+
     /// Finds it and opens its log.
     ///
     /// # Errors
@@ -53,8 +62,15 @@ impl Deployment {
             (nats_url, database_url)
         };
         let log = EventLog::attend(&nats_url).await.context("the log was not opened")?;
+        let published = log.published_map().await.context("the map of databases is not known")?;
+        let database_url = published.map_or(database_url, |(map, _)| map.to_string());
         Ok(Attended { log, database_url })
     }
+}
+
+/// A view, and its database where there are several.
+pub(crate) fn named(view: View, share: Share) -> String {
+    if share == Share::WHOLE { view.to_string() } else { format!("{view} {share}") }
 }
 
 /// How much is shown of what others have written.

@@ -2,6 +2,7 @@
 
 use super::{Attended, DIFFERENT, Deployment, printable};
 use clap::Args;
+use events::shard::Map;
 use projection::{Error, Quarantined, quarantined, redrive};
 use serde_json::json;
 use std::{
@@ -33,10 +34,11 @@ struct Told {
 /// When the deployment does not answer.
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let Attended { log, database_url } = options.deployment.attend().await?;
+    let databases = Map::of(&database_url);
     let mut told = Vec::new();
-    for one in quarantined(&database_url).await? {
+    for one in quarantined(&databases).await? {
         let tried = if options.retry {
-            match redrive(&log, &database_url, &one).await {
+            match redrive(&log, &databases, &one).await {
                 Ok(facts) => Some(Ok(facts)),
                 Err(Error::Poisoned { reason, .. }) => Some(Err(reason)),
                 // Somebody else was faster.
@@ -62,18 +64,18 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 impl Told {
     fn line(&self) -> String {
-        let Self { one: Quarantined { view, position, aggregate_id, reason }, tried } = self;
+        let Self { one: Quarantined { view, share, position, aggregate_id, reason }, tried } = self;
         let of = aggregate_id.map_or_else(|| "receipts".to_owned(), |id| id.to_string());
         let came = match tried {
             None => printable(reason),
             Some(Ok(facts)) => format!("applied, {facts} facts"),
             Some(Err(reason)) => format!("stays: {}", printable(reason)),
         };
-        format!("{view} {position} {of}: {came}")
+        format!("{} {position} {of}: {came}", super::named(*view, *share))
     }
 
     fn json(&self) -> serde_json::Value {
-        let Self { one: Quarantined { view, position, aggregate_id, reason }, tried } = self;
+        let Self { one: Quarantined { view, share, position, aggregate_id, reason }, tried } = self;
         let (applied, reason) = match tried {
             None => (None, Some(reason)),
             Some(Ok(facts)) => (Some(facts), None),
@@ -81,6 +83,7 @@ impl Told {
         };
         json!({
             "view": view.name(),
+            "database": share.index(),
             "position": position.to_string(),
             "aggregate_id": aggregate_id,
             "reason": reason,

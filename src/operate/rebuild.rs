@@ -2,7 +2,9 @@
 //! swaps them in.
 
 use super::{Attended, DIFFERENT, Deployment, INTERRUPTED, printable};
+use anyhow::ensure;
 use clap::Args;
+use events::{Share, shard::Map};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use projection::{BATCH, Compared, Error, Goal, KEEP, Only, Progress, Rebuild, Rebuilt, Step, View};
 use serde_json::{Value, json};
@@ -25,6 +27,9 @@ pub(crate) struct Options {
     views: Vec<View>,
     #[command(flatten)]
     deployment: Deployment,
+    /// The one database to do it in, by its place in the list of databases, from 0; in all of them unless given.
+    #[arg(long, value_name = "NUMBER")]
+    database: Option<u16>,
     /// Only compare what is built with what serves, and drop it. The exit code is 3 where they differ.
     #[arg(long, conflicts_with = "rollback")]
     check: bool,
@@ -46,7 +51,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Pace(Option<NonZeroU32>);
+pub(super) struct Pace(pub(super) Option<NonZeroU32>);
 
 impl FromStr for Pace {
     type Err = String;
@@ -68,7 +73,7 @@ impl fmt::Display for Pace {
     }
 }
 
-fn batch(text: &str) -> Result<usize, String> {
+pub(super) fn batch(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(batch) if (1..=100_000).contains(&batch) => Ok(batch),
         Ok(_) | Err(_) => Err("must be a number from 1 to 100000".to_owned()),
@@ -87,8 +92,10 @@ fn view(text: &str) -> Result<View, String> {
 /// # Errors
 /// When it cannot; what was done by then is gone on with by the next run.
 pub(crate) async fn run(options: Options, stop: impl Future<Output = ()>) -> anyhow::Result<ExitCode> {
-    let Options { views, deployment, check, rollback, pace, keep, batch, json } = options;
+    let Options { views, deployment, database, check, rollback, pace, keep, batch, json } = options;
     let Attended { log, database_url } = deployment.attend().await?;
+    let databases = Map::of(&database_url);
+    ensure!(database.is_none_or(|database| database < databases.count()), "there are {} databases", databases.count());
     let goal = match (check, rollback) {
         (true, _) => Goal::Compare,
         (false, true) => Goal::RollBack,
@@ -98,23 +105,10 @@ pub(crate) async fn run(options: Options, stop: impl Future<Output = ()>) -> any
     let keep = Duration::from_secs(keep * 3_600);
     let stopping = CancellationToken::new();
     let rebuild = Rebuild { views, goal, pace: pace.0, keep, batch };
-    let rebuild = rebuild.prepare(log, &database_url, &stopping)?;
+    let shards = databases.shards().filter(|(share, _)| database.is_none_or(|database| database == share.index()));
+    let rebuild = rebuild.prepare_in(log, shards, &stopping)?;
     let progress = rebuild.progress();
-    let mut work = Box::pin(rebuild.run());
-    let mut bars = std::pin::pin!(show(&progress));
-    let mut stop = std::pin::pin!(stop);
-    let mut told = false;
-    let rebuilt = loop {
-        tokio::select! {
-            rebuilt = &mut work => break rebuilt,
-            () = &mut bars => {}
-            () = &mut stop, if !told => {
-                told = true;
-                stopping.cancel();
-            }
-        }
-    };
-    let rebuilt = match rebuilt {
+    let rebuilt = match attended(rebuild.run(), &progress, stop, &stopping).await {
         Err(Error::Stopped) => {
             writeln!(stderr(), "herald: stopped; the next `herald rebuild` goes on where this one was").ok();
             return Ok(ExitCode::from(INTERRUPTED));
@@ -127,14 +121,37 @@ pub(crate) async fn run(options: Options, stop: impl Future<Output = ()>) -> any
     Ok(if check && differs { ExitCode::from(DIFFERENT) } else { ExitCode::SUCCESS })
 }
 
-/// A bar for each view, for who sits at a terminal. Never resolves.
-async fn show(progress: &[(View, Progress)]) {
+/// Does the work, and shows how far it has come; asked to stop, it is told to.
+pub(super) async fn attended<T>(
+    work: impl Future<Output = T>,
+    progress: &[(View, Share, Progress)],
+    stop: impl Future<Output = ()>,
+    stopping: &CancellationToken,
+) -> T {
+    let mut work = Box::pin(work);
+    let mut bars = std::pin::pin!(show(progress));
+    let mut stop = std::pin::pin!(stop);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = &mut bars => {}
+            () = &mut stop, if !told => {
+                told = true;
+                stopping.cancel();
+            }
+        }
+    }
+}
+
+/// A bar for each view in each database, for who sits at a terminal. Never resolves.
+async fn show(progress: &[(View, Share, Progress)]) {
     if !stderr().is_terminal() {
         return std::future::pending().await;
     }
     let bars = MultiProgress::new();
     let style =
-        ProgressStyle::with_template("{prefix:>9} {bar:30} {pos}/{len} {rate} {msg}").expect("a template of ours");
+        ProgressStyle::with_template("{prefix:>13} {bar:30} {pos}/{len} {rate} {msg}").expect("a template of ours");
     let rate = |state: &ProgressState, write: &mut dyn fmt::Write| {
         let left = HumanDuration(Duration::from_secs(state.eta().as_secs()));
         write!(write, "{:.0} events/s, {left:#} left", state.per_sec()).ok();
@@ -142,14 +159,14 @@ async fn show(progress: &[(View, Progress)]) {
     let style = style.with_key("rate", rate);
     let made: Vec<_> = progress
         .iter()
-        .map(|(view, _)| {
-            let bar = bars.add(ProgressBar::new(0).with_style(style.clone()).with_prefix(view.name()));
+        .map(|(view, share, _)| {
+            let bar = bars.add(ProgressBar::new(0).with_style(style.clone()).with_prefix(super::named(*view, *share)));
             bar.enable_steady_tick(FRAME);
             bar
         })
         .collect();
     loop {
-        for (bar, (_, status)) in made.iter().zip(progress) {
+        for (bar, (_, _, status)) in made.iter().zip(progress) {
             let status = *status.borrow();
             bar.set_length(status.of.max(status.applied));
             bar.set_position(status.applied);
@@ -173,22 +190,7 @@ fn doing(step: Step) -> &'static str {
 fn as_text(rebuilt: &[Rebuilt], goal: Goal) -> String {
     let mut lines = Vec::new();
     for view in rebuilt {
-        let rate = per_second(view);
-        let did = match goal {
-            Goal::Swap | Goal::Renew | Goal::Compare => {
-                format!(
-                    "{} events in {:.1} s ({rate} events/s), {:.1} s in all",
-                    view.events,
-                    view.filling.as_secs_f64(),
-                    view.took.as_secs_f64()
-                )
-            }
-            Goal::RollBack => format!("rolled back in {:.1} s", view.took.as_secs_f64()),
-        };
-        let stalled = view
-            .stalled
-            .map(|stalled| format!("; swapped in, the old one stood still for {:.1} ms", stalled.as_secs_f64() * 1e3));
-        lines.push(format!("{}: {did}{}", view.view, stalled.unwrap_or_default()));
+        lines.push(summary(view, goal));
         for table in view.tables.iter().flatten() {
             lines.push(of_table(table));
         }
@@ -197,6 +199,24 @@ fn as_text(rebuilt: &[Rebuilt], goal: Goal) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// What became of a view in a database, in one line.
+pub(super) fn summary(view: &Rebuilt, goal: Goal) -> String {
+    let rate = per_second(view);
+    let did = match goal {
+        Goal::Swap | Goal::Renew | Goal::Compare => format!(
+            "{} events in {:.1} s ({rate} events/s), {:.1} s in all",
+            view.events,
+            view.filling.as_secs_f64(),
+            view.took.as_secs_f64()
+        ),
+        Goal::RollBack => format!("rolled back in {:.1} s", view.took.as_secs_f64()),
+    };
+    let stalled = view
+        .stalled
+        .map(|stalled| format!("; swapped in, the old one stood still for {:.1} ms", stalled.as_secs_f64() * 1e3));
+    format!("{}: {did}{}", super::named(view.view, view.share), stalled.unwrap_or_default())
 }
 
 fn of_table(Compared { table, living, built, equal, differing }: &Compared) -> String {
@@ -208,10 +228,11 @@ fn of_table(Compared { table, living, built, equal, differing }: &Compared) -> S
     format!("  {table:<12} {built:>10} rows, {verdict}{}", rows.collect::<String>())
 }
 
-fn as_json(rebuilt: &[Rebuilt]) -> Value {
+pub(super) fn as_json(rebuilt: &[Rebuilt]) -> Value {
     let of = |view: &Rebuilt| {
         json!({
             "view": view.view.name(),
+            "database": view.share.index(),
             "events": view.events,
             "events_per_s": per_second(view),
             "filling_s": view.filling.as_secs_f64(),

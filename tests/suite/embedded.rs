@@ -191,6 +191,7 @@ fn options(data: &Folder) -> Options {
         nats_server: None,
         postgres: None,
         nats_nodes: 1,
+        databases: 1,
         postgres_fsync: false,
         program: env!("CARGO_BIN_EXE_herald").into(),
         progress: false,

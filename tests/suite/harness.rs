@@ -5,6 +5,7 @@ use command::Attachments;
 use events::{
     Blobs, Clock, EventLog, Ids,
     log::{Durability, Options},
+    shard::Map,
 };
 use gateway::push;
 use herald::{
@@ -47,13 +48,20 @@ pub struct Herald {
 }
 
 impl Deployment {
+    /// On one database, or on as many as `HERALD_TEST_DATABASES` says.
     pub async fn new() -> Self {
+        Self::over(databases()).await
+    }
+
+    /// On so many databases.
+    pub async fn over(databases: u16) -> Self {
         let urls = urls().await;
         let prefix = unique();
-        let (server, _database) = urls.database.rsplit_once('/').unwrap();
-        let database_url = format!("{server}/{prefix}");
-        let mut admin = PgConnection::connect(&urls.database).await.unwrap();
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {prefix}"))).execute(&mut admin).await.unwrap();
+        let mut database_urls = Vec::new();
+        for index in 0..databases {
+            database_urls.push(make_database(&format!("{prefix}x{index}")).await);
+        }
+        let database_url = database_urls.join(",");
         let log_options = Options {
             nats_url: urls.nats.clone(),
             monitor_url: None,
@@ -92,6 +100,11 @@ impl Deployment {
         Herald::of(Settings { push: Some(push), ..self.settings(Role::ALL) }).await
     }
 
+    /// Its databases.
+    pub fn map(&self) -> Map {
+        Map::of(&self.database_url)
+    }
+
     fn settings(&self, roles: impl IntoIterator<Item = Role>) -> Settings {
         Settings {
             roles: BTreeSet::from_iter(roles),
@@ -114,10 +127,31 @@ impl Deployment {
 
     /// Takes Postgres away from under the deployment: the database goes with all views in it.
     pub async fn wipe_postgres(&self) {
+        for (share, _) in self.map().shards() {
+            self.wipe_database(share.index()).await;
+        }
+    }
+
+    /// Takes one database away, with all that lies in it.
+    pub async fn wipe_database(&self, index: u16) {
         let mut admin = PgConnection::connect(&urls().await.database).await.unwrap();
-        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.log_options.prefix);
+        let drop = format!("DROP DATABASE {}x{index} WITH (FORCE)", self.log_options.prefix);
         sqlx::query(AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
     }
+}
+
+/// Makes an empty database, and tells its URL.
+pub async fn make_database(name: &str) -> String {
+    let urls = urls().await;
+    let mut admin = PgConnection::connect(&urls.database).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
+    let (server, _database) = urls.database.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
+#[expect(clippy::disallowed_methods, reason = "which deployments the same tests run on is not theirs to say")]
+fn databases() -> u16 {
+    std::env::var("HERALD_TEST_DATABASES").map_or(1, |databases| databases.parse().expect("a number of databases"))
 }
 
 /// A door to the files of a log, for tests that need one and no files.
@@ -200,6 +234,7 @@ async fn urls() -> &'static Urls {
                 nats_server: None,
                 postgres: None,
                 nats_nodes: 1,
+                databases: 1,
                 postgres_fsync: false,
                 program: program(),
                 progress: false,

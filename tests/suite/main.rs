@@ -30,6 +30,7 @@ mod raw;
 mod rest;
 mod restored;
 mod sessions;
+mod shards;
 mod socket;
 mod tidy;
 mod truth;

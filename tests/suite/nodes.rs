@@ -38,6 +38,7 @@ async fn roles_apart_start_before_their_servers_and_stop_after_them() {
         data: folder("nodes"),
         durability: embedded::Durability::Fsync,
         nats_nodes: 1,
+        databases: 1,
         nats_server: None,
         postgres: None,
         postgres_fsync: false,

@@ -30,6 +30,7 @@ impl Truth {
             data: data.clone(),
             durability: embedded::Durability::Unsynced,
             nats_nodes: 1,
+            databases: 1,
             nats_server: None,
             postgres: None,
             postgres_fsync: false,

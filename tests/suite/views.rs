@@ -3,38 +3,38 @@
 
 mod answers;
 mod groups;
-mod life;
+pub(crate) mod life;
 mod people;
 mod quarantine;
 mod rebuild;
 
 use crate::harness::Deployment;
 use events::{
-    Aggregate, Event, EventId, EventLog, Ids, MessageKey, Position, Text, ThreadEvent, ThreadId, UserEvent, UserId,
-    Vector,
+    Aggregate, Event, EventId, EventLog, Ids, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId, UserEvent,
+    UserId, Vector,
     clock::millis,
     envelope::Draft,
     event::{Receipt, ReceiptEvent},
 };
 use projection::{Applied, Error, Runner, View};
-use query::{Freshness, Views};
+use query::Views;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use std::time::Duration;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes facts as the deciders would.
-struct Scribe {
-    log: EventLog,
+pub(crate) struct Scribe {
+    pub(crate) log: EventLog,
     ids: Ids,
     facts: i64,
-    written: Vector,
+    pub(crate) written: Vector,
 }
 
 impl Scribe {
-    fn new(log: &EventLog) -> Self {
+    pub(crate) fn new(log: &EventLog) -> Self {
         Self { log: log.clone(), ids: Ids::random(), facts: 0, written: Vector::default() }
     }
 
@@ -52,7 +52,7 @@ impl Scribe {
         position
     }
 
-    async fn person(&mut self, name: &str) -> UserId {
+    pub(crate) async fn person(&mut self, name: &str) -> UserId {
         let user_id = UserId::from_uuid(self.ids.next());
         self.log.keyring().make(user_id).await.unwrap();
         let event = UserEvent::SignedUp { username: Text::new(name), display_name: Text::new(&name.to_uppercase()) };
@@ -82,7 +82,7 @@ impl Scribe {
     }
 
     /// What three people write to each other, with receipts that are early, late, out of order or a stranger's.
-    async fn chatter(&mut self, messages: u32) {
+    pub(crate) async fn chatter(&mut self, messages: u32) {
         let people = [self.person("anna").await, self.person("ben").await, self.person("cara").await];
         let stranger = self.person("stranger").await;
         for number in 1..=messages {
@@ -111,31 +111,36 @@ impl Scribe {
 }
 
 /// Runners of views, stopped with the test.
-struct Running {
-    applied: Vec<Applied>,
+pub(crate) struct Running {
+    /// Of each runner that a scribe has anything for, and the streams that it applies.
+    applied: Vec<(Applied, Vec<Partition>)>,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), Error>>,
 }
 
 impl Running {
-    fn start(deployment: &Deployment, batch: usize) -> Self {
+    pub(crate) fn start(deployment: &Deployment, batch: usize) -> Self {
         let mut running = Self { applied: Vec::new(), stop: CancellationToken::new(), tasks: JoinSet::new() };
-        for view in View::ALL {
-            let runner = Runner::new(view, deployment.log.clone(), &deployment.database_url).unwrap();
-            // What a scribe writes lies in the partitions, of which presence has none.
-            running.applied.extend((view != View::Presence).then(|| runner.applied()));
-            running.tasks.spawn(runner.with_batches_of(batch).run(running.stop.clone()));
+        for (share, url) in deployment.map().shards() {
+            for view in View::ALL {
+                let runner = Runner::new(view, deployment.log.clone(), url).unwrap().of_share(share);
+                let streams = view.streams(deployment.log.names(), share);
+                // What a scribe writes lies in the partitions, of which presence has none.
+                running.applied.extend((view != View::Presence).then(|| (runner.applied(), streams)));
+                running.tasks.spawn(runner.with_batches_of(batch).run(running.stop.clone()));
+            }
         }
         running
     }
 
-    async fn reach(&mut self, wanted: &Vector) {
-        for applied in &mut self.applied {
-            timeout(PATIENCE, applied.reach(wanted)).await.expect("the view comes abreast");
+    pub(crate) async fn reach(&mut self, wanted: &Vector) {
+        for (applied, streams) in &mut self.applied {
+            let wanted = wanted.iter().filter(|position| streams.contains(&position.partition)).collect();
+            timeout(PATIENCE, applied.reach(&wanted)).await.expect("the view comes abreast");
         }
     }
 
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap().unwrap();
@@ -166,6 +171,22 @@ async fn rows(deployment: &Deployment) -> Vec<(String, i64, Option<String>)> {
     found
 }
 
+/// The rows of each table of a database's views, as Postgres writes them, in order.
+pub(crate) async fn rows_in(url: &str) -> Vec<(String, Vec<String>)> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let tables = sqlx::query_scalar::<_, String>(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables \
+         WHERE table_schema IN ('directory', 'timeline', 'inbox', 'search') \
+           AND table_name NOT IN ('generation', 'checkpoint', '_sqlx_migrations') ORDER BY 1",
+    );
+    let mut found = Vec::new();
+    for table in tables.fetch_all(&mut connection).await.unwrap() {
+        let rows = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} t ORDER BY 1")));
+        found.push((table.clone(), rows.fetch_all(&mut connection).await.unwrap()));
+    }
+    found
+}
+
 /// What a single runner makes of the whole log, beginning with nothing.
 async fn rebuilt(deployment: &Deployment, batch: usize) -> Vec<(String, i64, Option<String>)> {
     connect(deployment).await.execute("DROP SCHEMA directory, timeline, inbox, search CASCADE").await.unwrap();
@@ -183,7 +204,7 @@ fn what_projections_write_queries_read() {
 }
 
 fn views(deployment: &Deployment) -> Views {
-    Views::new(&deployment.database_url, 4, Freshness::default()).unwrap()
+    Views::new(deployment.log.names(), &deployment.map(), 4).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

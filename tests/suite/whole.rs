@@ -141,6 +141,7 @@ async fn servers(data: &std::path::Path) -> Servers {
         nats_server: None,
         postgres: None,
         nats_nodes: 1,
+        databases: 1,
         postgres_fsync: true,
         program: program(),
         progress: false,

@@ -1,7 +1,7 @@
 //! Checkpoints, announced on core NATS: a hint that may get lost, never a truth.
 
 use super::{EventLog, LogError};
-use crate::Vector;
+use crate::{Share, Vector};
 use async_nats::Subscriber;
 use futures_util::StreamExt;
 
@@ -9,25 +9,30 @@ use futures_util::StreamExt;
 pub struct Announcements(Subscriber);
 
 impl Announcements {
-    /// The next vector that a runner announced; `None` when the connection is closed for good.
-    pub async fn next(&mut self) -> Option<Vector> {
+    /// How far a runner told to have come next, and in which database; `None` when the connection is closed for good.
+    pub async fn next(&mut self) -> Option<(Share, Vector)> {
         loop {
             let message = self.0.next().await?;
-            if let Some(vector) = std::str::from_utf8(&message.payload).ok().and_then(|text| text.parse().ok()) {
-                return Some(vector);
+            if let Some(told) = std::str::from_utf8(&message.payload).ok().and_then(read) {
+                return Some(told);
             }
         }
     }
 }
 
+fn read(text: &str) -> Option<(Share, Vector)> {
+    let (share, vector) = text.split_once(' ')?;
+    Some((share.parse().ok()?, vector.parse().ok()?))
+}
+
 impl EventLog {
-    /// Tells all nodes how far a view has come.
+    /// Tells all nodes how far a view has come in a database.
     ///
     /// # Errors
     /// When the client is closed.
-    pub async fn announce(&self, view: &str, applied: &Vector) -> Result<(), LogError> {
+    pub async fn announce(&self, view: &str, share: Share, applied: &Vector) -> Result<(), LogError> {
         let subject = self.0.names.announcement(view);
-        Ok(self.0.client.publish(subject, applied.to_string().into()).await?)
+        Ok(self.0.client.publish(subject, format!("{share} {applied}").into()).await?)
     }
 
     /// Listens to a view's announcements.

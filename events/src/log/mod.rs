@@ -12,6 +12,7 @@ mod error;
 mod floor;
 mod history;
 mod keyring;
+mod map;
 mod measures;
 mod raw;
 mod reader;

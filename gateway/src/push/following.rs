@@ -121,7 +121,7 @@ impl Push {
         while let Some(some) = left.pop() {
             match self.who_waits(some, &window.reached, behind).await {
                 Ok(waiting) => waiting.into_iter().for_each(|waiting| found.take(waiting)),
-                Err(error @ (Error::Unavailable(_) | Error::Behind(_))) => {
+                Err(error @ (Error::Unavailable(_) | Error::Moved | Error::Behind(_))) => {
                     tracing::warn!(%error, "whom messages have not reached is not known yet");
                     left.push(some);
                     sleep(PAUSE).await;

@@ -124,8 +124,7 @@ pub(super) async fn oneself(app: &App, after: &After, user_id: UserId) -> Result
         let end = app.log.end().await.map_err(|error| Problem::out_of_reach(&error))?;
         answer = ask(app, View::Directory, &end, deadline(), question).await?;
     }
-    let oneself = answer.value.ok_or_else(Problem::not_found)?;
-    Ok(query::Answer { as_of: answer.as_of, value: Me::from(oneself) })
+    Ok(answer.found().ok_or_else(Problem::not_found)?.map(Me::from))
 }
 
 /// Changes what the caller is called, and what others may.

@@ -16,7 +16,7 @@ use crate::{
     view::with_projection,
 };
 use crate::{intake::Intake, rebuild::Compared};
-use events::{EventLog, Partition, Vector};
+use events::{EventLog, Partition, Share, Vector, shard::Part};
 use futures_util::future::try_join_all;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::time::Duration;
@@ -36,6 +36,7 @@ const FAST: &str = "SET synchronous_commit = off";
 
 pub(super) struct Build {
     schema: Schema,
+    share: Share,
     log: EventLog,
     database: Database,
     batch: usize,
@@ -58,16 +59,16 @@ async fn passed(deadline: Option<Instant>) {
 
 impl Build {
     pub(super) fn new(
-        view: View,
-        place: Place,
+        schema: Schema,
+        share: Share,
         log: &EventLog,
         database: &Database,
         batch: usize,
         status: watch::Sender<Status>,
         stop: CancellationToken,
     ) -> Self {
-        let (schema, measures) = (Schema { view, place }, Measures::of(view));
-        Self { schema, log: log.clone(), database: database.clone(), batch, status, stop, measures }
+        let (database, measures) = (database.clone(), Measures::of(schema.view));
+        Self { schema, share, log: log.clone(), database, batch, status, stop, measures }
     }
 
     pub(super) fn view(&self) -> View {
@@ -84,7 +85,7 @@ impl Build {
         if goal == Goal::Renew && serving == Some(self.view().version()) {
             return Err(Error::Overtaken);
         }
-        let generation = answered(generation::open(&mut connection, self.schema, &self.log, None)).await?;
+        let generation = answered(generation::open(&mut connection, self.schema, self.share, &self.log, None)).await?;
         Ok((self.desk(generation).await?, connection))
     }
 
@@ -99,7 +100,7 @@ impl Build {
     pub(super) async fn fill(&self, generation: &Generation, sources: Vec<Source>) -> Result<(u64, Duration), Error> {
         let began = Instant::now();
         let partitions: Vec<Partition> = generation.checkpoint.partitions().collect();
-        let end = self.view().end(&self.log).await?;
+        let end = self.end().await?;
         let of =
             end.iter().map(|end| end.sequence.saturating_sub(generation.checkpoint.vector().get(end.partition))).sum();
         self.status.send_replace(Status { step: Step::Filling, applied: 0, of });
@@ -128,25 +129,49 @@ impl Build {
         goal: Goal,
         keep: Duration,
     ) -> Result<(Option<Vec<Compared>>, Option<Duration>), Error> {
-        self.step(Step::Indexing);
-        desk.generation = generation::open(&mut desk.connection, self.schema, &self.log, None).await?;
-        if self.schema.place == Place::Next {
-            generation::complete(&mut desk.connection, self.view()).await?;
-            self.vacuum(&mut desk.connection).await?;
-        }
-        let end = self.view().end(&self.log).await?;
-        self.catch_up(&mut desk, &end, None).await?;
+        self.index(&mut desk).await?;
+        self.come_abreast(&mut desk).await?;
         self.step(Step::Comparing);
         let tables = if goal == Goal::RollBack { None } else { compare::compare(self, &mut desk).await? };
         let stalled = if goal == Goal::Compare {
             generation::drop_schema(&mut desk.connection, self.schema).await?;
             None
         } else {
-            self.step(Step::Swapping);
-            Some(swap::swap(self, &mut desk, keep).await?)
+            Some(self.swap(&mut desk, keep).await?)
         };
         self.step(Step::Done);
         Ok((tables, stalled))
+    }
+
+    /// Gives it the indexes that nothing needs that fills it.
+    pub(super) async fn index(&self, desk: &mut Desk) -> Result<(), Error> {
+        self.step(Step::Indexing);
+        desk.generation = generation::open(&mut desk.connection, self.schema, self.share, &self.log, None).await?;
+        if self.schema.place == Place::Next {
+            generation::complete(&mut desk.connection, self.view()).await?;
+            self.vacuum(&mut desk.connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings it to the end that the log has now.
+    pub(super) async fn come_abreast(&self, desk: &mut Desk) -> Result<(), Error> {
+        let end = self.end().await?;
+        self.catch_up(desk, &end, None).await?;
+        Ok(())
+    }
+
+    /// Swaps it in; tells for how long the one that served stood still.
+    pub(super) async fn swap(&self, desk: &mut Desk, keep: Duration) -> Result<Duration, Error> {
+        self.step(Step::Swapping);
+        swap::swap(self, desk, keep).await
+    }
+
+    /// Whether what serves there holds that share already.
+    pub(super) async fn serves(&self) -> Result<bool, Error> {
+        let living = Schema::living(self.view());
+        let mut connection = self.database.connect(living).await?;
+        Ok(generation::share(&mut connection, living).await? == Some(self.share.to_string()))
     }
 
     /// Brings it to the vector from wherever it is, and not beyond it; `false`: not before the deadline. Another runner
@@ -161,7 +186,8 @@ impl Build {
             let sources = Source::up_to(&desk.generation.checkpoint, &self.log, until);
             match self.apply(desk, sources, until, deadline).await {
                 Err(Error::Overtaken) => {
-                    desk.generation = generation::open(&mut desk.connection, self.schema, &self.log, None).await?;
+                    desk.generation =
+                        generation::open(&mut desk.connection, self.schema, self.share, &self.log, None).await?;
                 }
                 done => return done,
             }
@@ -179,7 +205,8 @@ impl Build {
         let mut ease = Ease::new(self.batch);
         loop {
             let applied = with_projection!(self.view(), P => {
-                let intake = Intake::<P>::new(sources, desk.generation.parked.clone(), &ease);
+                let part = Part::new(self.log.names(), self.share);
+                let intake = Intake::<P>::new(sources, part, desk.generation.parked.clone(), &ease);
                 self.take_in(desk, intake, until, deadline, &mut ease).await
             });
             let Err(Error::Poisoned { events, last, suspects, reason }) = applied else { return applied };
@@ -220,6 +247,15 @@ impl Build {
         Ok(())
     }
 
+    /// Where the streams end now that it is made of.
+    pub(super) async fn end(&self) -> Result<Vector, Error> {
+        Ok(self.view().end(&self.log, self.share).await?)
+    }
+
+    pub(super) fn share(&self) -> Share {
+        self.share
+    }
+
     pub(super) fn database(&self) -> &Database {
         &self.database
     }
@@ -232,7 +268,7 @@ impl Build {
         &self.log
     }
 
-    fn step(&self, step: Step) {
+    pub(super) fn step(&self, step: Step) {
         self.status.send_modify(|status| status.step = step);
     }
 }

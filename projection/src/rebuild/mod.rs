@@ -6,13 +6,19 @@ mod build;
 mod compare;
 mod feed;
 mod pace;
+mod reshard;
 mod swap;
 
-use crate::{View, database::Database, error::Error, place::Place};
+use crate::{
+    View,
+    database::Database,
+    error::Error,
+    place::{Place, Schema},
+};
 use build::Build;
 pub(crate) use build::lock;
 pub use compare::{Compared, Only};
-use events::EventLog;
+use events::{EventLog, Share, shard::Map};
 use feed::Feed;
 use futures_util::future::try_join_all;
 use pace::Pace;
@@ -71,10 +77,11 @@ pub enum Step {
     Done,
 }
 
-/// A view that was rebuilt.
+/// A view that was rebuilt in a database.
 #[derive(Debug, Clone)]
 pub struct Rebuilt {
     pub view: View,
+    pub share: Share,
     /// Facts that this run applied until it was abreast of the log as it was at the beginning, and how long that took.
     pub events: u64,
     pub filling: Duration,
@@ -92,7 +99,7 @@ pub struct Prepared {
     rebuild: Rebuild,
     log: EventLog,
     builds: Vec<Build>,
-    progress: Vec<(View, Progress)>,
+    progress: Vec<(View, Share, Progress)>,
 }
 
 /// Tells how far the rebuild of a view has come.
@@ -104,26 +111,42 @@ impl Rebuild {
         Self { views: vec![view], goal: Goal::Renew, pace: None, keep: KEEP, batch: BATCH }
     }
 
-    /// Prepares it. Told to stop, it ends between two batches, with [`Error::Stopped`].
+    /// Prepares it, in each of the databases. Told to stop, it ends between two batches, with [`Error::Stopped`].
     ///
     /// # Errors
-    /// When the URL is none of Postgres.
-    pub fn prepare(self, log: EventLog, database_url: &str, stop: &CancellationToken) -> Result<Prepared, Error> {
-        let database = Database::new(database_url)?;
+    /// When a URL is none of Postgres.
+    pub fn prepare(self, log: EventLog, databases: &Map, stop: &CancellationToken) -> Result<Prepared, Error> {
+        self.prepare_in(log, databases.shards(), stop)
+    }
+
+    /// The same in some of the databases.
+    ///
+    /// # Errors
+    /// When a URL is none of Postgres.
+    pub fn prepare_in<'a>(
+        self,
+        log: EventLog,
+        databases: impl Iterator<Item = (Share, &'a str)>,
+        stop: &CancellationToken,
+    ) -> Result<Prepared, Error> {
         let place = if self.goal == Goal::RollBack { Place::Previous } else { Place::Next };
         let (mut builds, mut progress) = (Vec::new(), Vec::new());
-        for &view in &self.views {
-            let (status, watch) = watch::channel(Status { step: Step::Waiting, applied: 0, of: 0 });
-            progress.push((view, watch));
-            builds.push(Build::new(view, place, &log, &database, self.batch, status, stop.clone()));
+        for (share, url) in databases {
+            let database = Database::new(url)?;
+            for &view in &self.views {
+                let (status, watch) = watch::channel(Status { step: Step::Waiting, applied: 0, of: 0 });
+                progress.push((view, share, watch));
+                let schema = Schema { view, place };
+                builds.push(Build::new(schema, share, &log, &database, self.batch, status, stop.clone()));
+            }
         }
         Ok(Prepared { rebuild: self, log, builds, progress })
     }
 }
 
 impl Prepared {
-    /// How far it has come, for each view; to be watched while it runs.
-    pub fn progress(&self) -> Vec<(View, Progress)> {
+    /// How far it has come, for each view in each database; to be watched while it runs.
+    pub fn progress(&self) -> Vec<(View, Share, Progress)> {
         self.progress.clone()
     }
 
@@ -164,7 +187,15 @@ impl Prepared {
         };
         let finish = builds.iter().zip(opened).zip(filled).map(|((build, desk), (events, filling))| async move {
             let (tables, stalled) = build.finish(desk, goal, keep).await?;
-            Ok(Rebuilt { view: build.view(), events, filling, took: began.elapsed(), tables, stalled })
+            Ok(Rebuilt {
+                view: build.view(),
+                share: build.share(),
+                events,
+                filling,
+                took: began.elapsed(),
+                tables,
+                stalled,
+            })
         });
         try_join_all(finish).await
     }

@@ -27,11 +27,13 @@ pub(super) async fn swap(build: &Build, desk: &mut Desk, keep: Duration) -> Resu
     let mut connection = build.database().connect(Schema::living(view)).await?;
     drop_outdated(&mut connection, view).await?;
     for _ in 0..TRIES {
-        let end = view.end(build.log()).await?;
+        let end = build.end().await?;
         build.catch_up(desk, &end, None).await?;
         if let Some(stalled) = try_swap(build, desk, &mut connection, keep).await? {
             // Who waits for what this one has applied need not wait for a runner to say so.
-            if let Err(error) = build.log().announce(view.name(), &desk.generation.checkpoint.vector()).await {
+            if let Err(error) =
+                build.log().announce(view.name(), build.share(), &desk.generation.checkpoint.vector()).await
+            {
                 tracing::debug!(%view, %error, "a checkpoint was not announced");
             }
             drop_outdated(&mut connection, view).await?;
@@ -54,7 +56,9 @@ async fn try_swap(
     let mut transaction = connection.begin().await?;
     let began = Instant::now();
     if exists {
-        let wanted = checkpoint::hold(&mut transaction, living).await?.vector();
+        // What it holds of a share that lies elsewhere from now on is built there.
+        let held = checkpoint::hold(&mut transaction, living).await?.vector();
+        let wanted = held.within(&desk.generation.checkpoint.vector());
         if !build.catch_up(desk, &wanted, Some(began + HELD)).await? {
             return Ok(None);
         }

@@ -72,8 +72,8 @@ impl Views {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(vector) = timeline.next() => self.announced(0, vector),
-                Some(vector) = inbox.next() => self.announced(1, vector),
+                Some((_, vector)) = timeline.next() => self.announced(0, &vector),
+                Some((_, vector)) = inbox.next() => self.announced(1, &vector),
                 _ = look.tick() => self.look(),
             }
         }
@@ -81,9 +81,10 @@ impl Views {
         self.latency
     }
 
-    fn announced(&mut self, view: usize, vector: Vector) {
+    /// Each database tells of partitions of its own.
+    fn announced(&mut self, view: usize, vector: &Vector) {
         let now = self.shared.origin.micros();
-        self.applied[view] = vector;
+        vector.iter().for_each(|position| self.applied[view].raise(position));
         let [one, other] = &self.applied;
         for position in one.iter() {
             let both = position.sequence.min(other.get(position.partition));

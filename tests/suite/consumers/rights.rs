@@ -38,6 +38,7 @@ impl Deployment {
             postgres_fsync: false,
             program: program(),
             progress: false,
+            databases: 1,
         };
         let apart = Apart::find(&options).await.unwrap();
         let servers = [apart.start_nats(0).await.unwrap(), apart.start_postgres().await.unwrap()];

@@ -13,6 +13,7 @@ mod long;
 mod races;
 mod rebuild;
 mod redeploy;
+mod reshard;
 mod restored;
 mod revoked;
 mod rig;

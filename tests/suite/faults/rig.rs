@@ -13,7 +13,7 @@ use events::{
 };
 use herald::embedded::{self, Apart};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -77,6 +77,7 @@ impl Rig {
             data: data.clone(),
             durability: if nats_nodes == 1 { embedded::Durability::Fsync } else { embedded::Durability::Unsynced },
             nats_nodes,
+            databases: 1,
             nats_server: None,
             postgres: None,
             // What a killed process wrote the kernel still has.
@@ -227,7 +228,10 @@ impl Rig {
 
     /// Until the views have applied all of the log, when nobody writes any more.
     pub(super) async fn settled(&self) {
-        let no_lag = |state: Value| state["views"].as_array().unwrap().iter().all(|view| view["lag"] == 0);
+        let no_lag = |state: Value| {
+            let views = state["views"].as_array().unwrap();
+            state["databases_away"] == json!([]) && views.iter().all(|view| view["lag"] == 0)
+        };
         let settled = async {
             for url in self.urls() {
                 while !readiness(&url).await.is_some_and(no_lag) {}

@@ -4,7 +4,7 @@ use super::{Running, Scribe, connect, views};
 use crate::harness::Deployment;
 use events::{Aggregate, Ids, ThreadEvent, ThreadId, UserId, clock::millis};
 use query::{
-    Cursor, Freshness, Views,
+    Cursor, Views,
     inbox::Mark,
     timeline::{Entry, Page, Place},
 };
@@ -203,13 +203,14 @@ async fn facts_that_mean_nothing_to_a_view_move_its_checkpoint() {
     let mut running = Running::start(&deployment, 100);
     scribe.person("anna").await;
     running.reach(&scribe.written).await;
-    let (freshness, view) = (Freshness::default(), query::View::Timeline);
-    let views = Views::new(&deployment.database_url, 2, freshness.clone()).unwrap();
+    let view = query::View::Timeline;
+    let views = Views::new(deployment.log.names(), &deployment.map(), 2).unwrap();
     let mut announcements = deployment.log.announcements(view.name()).await.unwrap();
     let mut pump = JoinSet::new();
+    let told = views.clone();
     pump.spawn(async move {
-        while let Some(applied) = announcements.next().await {
-            freshness.announced(view, &applied);
+        while let Some((share, applied)) = announcements.next().await {
+            told.announced(view, share, &applied);
         }
     });
     scribe.person("ben").await;

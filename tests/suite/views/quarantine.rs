@@ -31,7 +31,7 @@ async fn blocks(deployment: &Deployment, by: UserId, whom: UserId) -> bool {
 }
 
 async fn found(deployment: &Deployment) -> Vec<Quarantined> {
-    quarantined(&deployment.database_url).await.unwrap()
+    quarantined(&deployment.map()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +143,7 @@ async fn what_was_set_aside_is_applied_in_order_once_it_can_be_as_if_it_always_c
 
     let before = rows(&deployment).await;
     for one in &aside {
-        let still = redrive(&deployment.log, &deployment.database_url, one).await;
+        let still = redrive(&deployment.log, &deployment.map(), one).await;
         assert!(matches!(still, Err(Error::Poisoned { .. })), "{still:?}");
     }
     assert_eq!(rows(&deployment).await, before, "a try that fails changes nothing");
@@ -151,8 +151,8 @@ async fn what_was_set_aside_is_applied_in_order_once_it_can_be_as_if_it_always_c
     connection.execute("ALTER TABLE timeline.messages DROP CONSTRAINT poison").await.unwrap();
     for one in &aside {
         // The third, the receipt, and the poison.
-        assert!(redrive(&deployment.log, &deployment.database_url, one).await.unwrap() >= 3);
-        let again = redrive(&deployment.log, &deployment.database_url, one).await;
+        assert!(redrive(&deployment.log, &deployment.map(), one).await.unwrap() >= 3);
+        let again = redrive(&deployment.log, &deployment.map(), one).await;
         assert!(matches!(again, Err(Error::Gone)), "{again:?}");
     }
     scribe.send(ada, bob, 4, "fourth").await;

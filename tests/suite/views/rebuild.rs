@@ -12,7 +12,7 @@ const KEEP: Duration = Duration::from_hours(1);
 
 fn prepare(deployment: &Deployment, views: &[View], goal: Goal, batch: usize) -> Prepared {
     let rebuild = Rebuild { views: views.to_vec(), goal, pace: None, keep: KEEP, batch };
-    rebuild.prepare(deployment.log.clone(), &deployment.database_url, &CancellationToken::new()).unwrap()
+    rebuild.prepare(deployment.log.clone(), &deployment.map(), &CancellationToken::new()).unwrap()
 }
 
 pub async fn rebuild(deployment: &Deployment, views: &[View], goal: Goal) -> Vec<Rebuilt> {
@@ -98,7 +98,7 @@ async fn a_rebuild_that_was_killed_goes_on_where_it_was_in_batches_of_any_size()
     let mut was = 0;
     for batch in [1, 2, 3, 5, 7] {
         let rebuild = prepare(&deployment, &[View::Timeline, View::Inbox], Goal::Swap, batch);
-        let (_, mut progress) = rebuild.progress().swap_remove(0);
+        let (.., mut progress) = rebuild.progress().swap_remove(0);
         let killed = async { progress.wait_for(|status| status.applied >= 20).await.map(|_| ()).unwrap() };
         tokio::select! {
             biased;
@@ -190,7 +190,7 @@ async fn one_rebuild_of_a_view_at_a_time() {
     let mut scribe = Scribe::new(&deployment.log);
     scribe.chatter(50).await;
     let one = prepare(&deployment, &[View::Timeline], Goal::Swap, 1);
-    let (_, mut progress) = one.progress().swap_remove(0);
+    let (.., mut progress) = one.progress().swap_remove(0);
     let other = async {
         progress.wait_for(|status| status.applied > 0).await.unwrap();
         prepare(&deployment, &[View::Timeline], Goal::Swap, BATCH).run().await
