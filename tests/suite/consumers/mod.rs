@@ -2,5 +2,6 @@
 
 mod client;
 mod printed;
+mod reading;
 mod rights;
 mod snippets;
