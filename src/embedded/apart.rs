@@ -3,6 +3,7 @@
 //! ends with its handle.
 
 use std::fs::File;
+use std::path::Path;
 
 use tokio::process::Child;
 
@@ -42,6 +43,11 @@ impl Apart {
         let server = postgres::start(&self.plan, Some(self.postgres_port), &mut slot).await?;
         make_databases(&server, self.databases).await?;
         Ok(slot.expect("started above"))
+    }
+
+    /// What the nats-servers run.
+    pub fn nats_server(&self) -> &Path {
+        &self.plan.nats_server
     }
 
     /// All nats-servers, with commas between them.

@@ -29,7 +29,7 @@ const LOOKS: u32 = 10;
 pub(super) const PAUSES: [u64; 5] = [50, 100, 250, 500, 1_000];
 /// How long an event that was read has to be missing: a leader that is cut off, and does not know it yet, may lack what
 /// others have, and an election takes 4 to 9 seconds.
-const SECOND_LOOK: Duration = Duration::from_secs(10);
+pub(super) const SECOND_LOOK: Duration = Duration::from_secs(10);
 
 /// Reads a partition from a sequence on.
 pub(super) struct Reader {

@@ -8,7 +8,7 @@ use super::{
     decode::{Stored, keys},
     history::previous,
     keyring::Keyring,
-    reader::{EXPIRES, HEARTBEAT, LOOK, PAUSES, config},
+    reader::{EXPIRES, HEARTBEAT, LOOK, PAUSES, SECOND_LOOK, config},
     topology::{KEYS, TOPOLOGY, Topology},
 };
 use crate::{
@@ -214,9 +214,7 @@ impl Facts {
                     (self.failing, self.failures) = (None, 0);
                     return Ok(batch);
                 }
-                Err(error @ (LogError::Unavailable(_) | LogError::Gap(..)))
-                    if self.failing.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
-                {
+                Err(error) if self.failing.get_or_insert_with(Instant::now).elapsed() < patience(&error) => {
                     tracing::warn!(partition = self.partition.0, after = self.last, %error, "reading the log failed");
                     self.messages = None;
                     self.queued.clear();
@@ -269,7 +267,7 @@ impl Facts {
         let reading = self.reading.clone();
         let connections = reading.connections();
         let recognise = self.last_id.is_some();
-        if !recognise && self.last > reading.end_of(self.partition).await? {
+        if self.last > reading.end_of(self.partition).await? {
             return Err(LogError::Foreign(Position { partition: self.partition, sequence: self.last }));
         }
         let start_sequence = if recognise { self.last } else { self.last + 1 };
@@ -312,6 +310,19 @@ impl Facts {
         }
         self.queued.push_back(stored);
         Ok(())
+    }
+}
+
+/// How long it may be that what fails passes.
+fn patience(error: &LogError) -> Duration {
+    match error {
+        LogError::Unavailable(_) | LogError::Gap(..) => PATIENCE,
+        LogError::Foreign(_) => SECOND_LOOK,
+        LogError::Unreadable { .. }
+        | LogError::Unstorable(_)
+        | LogError::UnknownSubject(_)
+        | LogError::KeyMissing(_)
+        | LogError::Unstable => Duration::ZERO,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod printed;
+mod reading;
 mod rights;
 mod snippets;
 

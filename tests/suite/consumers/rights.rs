@@ -11,8 +11,14 @@ use events::{Aggregate, EventLog, ThreadId, UserId, Vector, log::Reading};
 use herald::embedded::{self, Apart, User};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio::{process::Child, time::timeout};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
 
 /// For nodes to be ready, on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -29,18 +35,7 @@ struct Deployment {
 
 impl Deployment {
     async fn start(name: &str) -> Self {
-        let options = embedded::Options {
-            data: folder(name),
-            durability: embedded::Durability::Unsynced,
-            nats_nodes: 1,
-            nats_server: None,
-            postgres: None,
-            postgres_fsync: false,
-            program: program(),
-            progress: false,
-            databases: 1,
-        };
-        let apart = Apart::find(&options).await.unwrap();
+        let apart = Apart::find(&options(folder(name))).await.unwrap();
         let servers = [apart.start_nats(0).await.unwrap(), apart.start_postgres().await.unwrap()];
         let database_url = apart.database_url().unwrap();
         let files = folder(name).join("files").display().to_string();
@@ -234,4 +229,38 @@ async fn a_consumer_reads_facts_and_can_neither_read_secrets_nor_write_anything(
     let mut operator = deployment.client(User::Herald).await;
     assert!(!refused(&operator.ask("$JS.API.STREAM.INFO.PRESENCE", &Value::Null).await), "it is still there");
     assert_eq!(deployment.ada.get("/v1/me").await.status, StatusCode::OK);
+
+    // From within the log's account the same is stored, by a user who may publish no fact: that is why consumers are apart.
+    let mut inside = deployment.client(User::Projection).await;
+    inside.ask_for("$JS.API.STREAM.INFO.KV_LOG", &Value::Null, &other).await.unwrap();
+    let stored = async { while deployment.log.end().await.unwrap() == before.0 {} };
+    timeout(PATIENCE, stored).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_example_of_a_server_is_taken_with_passwords_and_refused_without() {
+    let deployment = folder("rights-of-nobody");
+    let server = Apart::find(&options(deployment)).await.unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/nats/herald.conf");
+    let users = ["HERALD", "EDGE", "PROJECTION", "CONSUMER"];
+    for with in [4, 3] {
+        let passwords = users[..with].iter().map(|user| (format!("HERALD_NATS_{user}_PASSWORD"), "p0a1b2"));
+        let mut command = Command::new(server.nats_server());
+        let checked = command.arg("-t").arg("-c").arg(&example).env_clear().envs(passwords).output().await.unwrap();
+        assert_eq!(checked.status.success(), with == 4, "{checked:?}");
+    }
+}
+
+fn options(data: PathBuf) -> embedded::Options {
+    embedded::Options {
+        data,
+        durability: embedded::Durability::Unsynced,
+        nats_nodes: 1,
+        nats_server: None,
+        postgres: None,
+        postgres_fsync: false,
+        program: program(),
+        progress: false,
+        databases: 1,
+    }
 }
