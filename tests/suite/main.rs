@@ -29,6 +29,7 @@ mod restored;
 mod sessions;
 mod socket;
 mod tidy;
+mod tls;
 mod truth;
 mod views;
 mod whole;
