@@ -69,6 +69,8 @@ enum Command {
     Quarantine(operate::quarantine::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<Bench>),
+    /// Look what is wrong with a deployment, and say what to do about it, also while parts of it are down.
+    Doctor(operate::doctor::Options),
     /// See to the pushes that nobody took.
     Push(operate::push::Options),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
@@ -157,6 +159,7 @@ impl Cli {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
+            Some(Command::Doctor(options)) => return operate("off", operate::doctor::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             command => command,
         };

@@ -10,6 +10,7 @@ mod bench;
 mod cold;
 mod contract;
 mod device;
+mod doctor;
 mod embedded;
 mod eyes;
 mod faults;

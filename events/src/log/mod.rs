@@ -8,6 +8,7 @@ mod bucket;
 mod decode;
 mod epoch;
 mod error;
+pub mod examine;
 mod floor;
 mod history;
 mod keyring;
