@@ -69,6 +69,10 @@ enum Command {
     Quarantine(operate::quarantine::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<Bench>),
+    /// Copy what cannot be made again into a folder, while all goes on.
+    Backup(operate::backup::Options),
+    /// Make a log of a backup, where there is none.
+    Restore(Box<operate::restore::Options>),
     /// Look what is wrong with a deployment, and say what to do about it, also while parts of it are down.
     Doctor(operate::doctor::Options),
     /// See to the pushes that nobody took.
@@ -157,6 +161,12 @@ impl Cli {
         let command = match command {
             Some(Command::Rebuild(options)) => {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
+            }
+            Some(Command::Backup(options)) => {
+                return operate(&log, async { operate::backup::run(options, pin_stop()?).await });
+            }
+            Some(Command::Restore(options)) => {
+                return operate(&log, async { operate::restore::run(*options, pin_stop()?).await });
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
             Some(Command::Doctor(options)) => return operate("off", operate::doctor::run(options)),

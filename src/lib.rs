@@ -9,5 +9,5 @@ pub mod embedded;
 mod files;
 pub mod metrics;
 pub mod node;
-mod operate;
+pub mod operate;
 mod push;

@@ -1,10 +1,12 @@
 //! What operators do with a deployment that runs: each command is a process of
 //! its own beside the nodes, and speaks to the same log and the same views.
 
+pub mod backup;
 pub(crate) mod doctor;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;
+pub(crate) mod restore;
 
 use crate::embedded::Addresses;
 use anyhow::Context;

@@ -6,6 +6,7 @@
 mod accounts;
 mod asyncapi;
 mod attacks;
+mod backup;
 mod bench;
 mod cold;
 mod contract;
