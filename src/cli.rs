@@ -69,6 +69,8 @@ enum Command {
     Quarantine(operate::quarantine::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<Bench>),
+    /// Tell how a thread stood at a time: who was in it, what was to be read, and who could read it.
+    AsOf(operate::as_of::Options),
     /// Copy what cannot be made again into a folder, while all goes on.
     Backup(operate::backup::Options),
     /// Make a log of a backup, where there is none.
@@ -162,6 +164,7 @@ impl Cli {
             Some(Command::Rebuild(options)) => {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
             }
+            Some(Command::AsOf(options)) => return operate(&log, operate::as_of::run(options)),
             Some(Command::Backup(options)) => {
                 return operate(&log, async { operate::backup::run(options, pin_stop()?).await });
             }

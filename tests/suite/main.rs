@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
 
 mod accounts;
+mod as_of;
 mod asyncapi;
 mod attacks;
 mod backup;
