@@ -2,6 +2,7 @@
 //! and a key of the configuration file, and what it starts.
 
 use crate::{
+    args::{ATTACHMENTS, Embedded, LogArgs, NodeArgs},
     bench,
     config::{self, Setting},
     embedded::{self, Servers},
@@ -10,18 +11,15 @@ use crate::{
     node::{Role, Settings},
     nodes::run,
     operate,
-    push::PushArgs,
 };
-use anyhow::{Context, bail};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use anyhow::Context;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 use events::log::{Durability, Options};
 use std::{
     collections::BTreeSet,
-    io::{IsTerminal, Write, stderr, stdout},
-    net::SocketAddr,
+    io::{Write, stderr, stdout},
     path::PathBuf,
     process::ExitCode,
-    time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -63,7 +61,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run roles of a deployment against a NATS and a Postgres that run elsewhere.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Make views anew from the log beside those that serve, compare them, and swap them in.
     Rebuild(operate::rebuild::Options),
     /// Spread the views over other databases, made from the log beside those that serve.
@@ -75,83 +73,24 @@ enum Command {
     Events(Box<operate::events::Options>),
     Export(operate::export::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
-    Bench(Box<bench::Options>),
+    Bench(Box<Bench>),
+    /// Tell how a thread stood at a time: who was in it, what was to be read, and who could read it.
+    AsOf(operate::as_of::Options),
+    /// Copy what cannot be made again into a folder, while all goes on.
+    Backup(operate::backup::Options),
+    /// Make a log of a backup, where there is none.
+    Restore(Box<operate::restore::Options>),
+    /// Look what is wrong with a deployment, and say what to do about it, also while parts of it are down.
+    Doctor(operate::doctor::Options),
     /// Reckon what a deployment of so many people takes, and what gives way first.
     Estimate(Box<estimate::Options>),
     /// See to the pushes that nobody took.
     Push(operate::push::Options),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
-    Config(Config),
+    Config(Box<Config>),
     /// Keep the embedded servers alive exactly as long as the process that asked for them.
     #[command(hide = true)]
     Guardian,
-}
-
-/// Where all data lies, and files in it.
-pub(crate) const DATA: &str = "data";
-const ATTACHMENTS: &str = "attachments";
-
-/// Where the embedded servers come from and keep their data.
-#[derive(Debug, Args)]
-struct Embedded {
-    /// The folder of all data of the embedded servers.
-    #[arg(long, env = "HERALD_DATA", default_value = DATA, value_name = "FOLDER")]
-    data: PathBuf,
-    /// How many NATS servers to run: 1, or 3 as a cluster that survives the loss of one.
-    #[arg(long, env = "HERALD_NATS_NODES", default_value_t = 1, value_parser = nats_nodes, value_name = "NUMBER")]
-    nats_nodes: usize,
-    /// How many databases of the one Postgres to spread the views over, for trying; always as many as at first.
-    #[arg(long, env = "HERALD_DATABASES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16), value_name = "NUMBER")]
-    databases: u16,
-    /// How many herald nodes to run; the further ones listen on the ports that follow.
-    #[arg(long, env = "HERALD_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16), value_name = "NUMBER")]
-    nodes: u16,
-    /// A nats-server to run instead of the one that herald installs.
-    #[arg(long, env = "HERALD_NATS_SERVER", value_name = "FILE")]
-    nats_server: Option<PathBuf>,
-    /// The bin folder of the Postgres to run instead of the system's or the one that herald installs.
-    #[arg(long, env = "HERALD_POSTGRES", value_name = "FOLDER")]
-    postgres: Option<PathBuf>,
-}
-
-/// What every node of a deployment is told.
-#[derive(Debug, Args)]
-struct NodeArgs {
-    /// Where clients connect.
-    #[arg(long, env = "HERALD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", global = true)]
-    listen: SocketAddr,
-    /// What an acknowledged message has survived: `fsync` (the default), `replicated` (the default
-    /// with three embedded NATS servers) or `unsynced`.
-    #[arg(long, env = "HERALD_DURABILITY", global = true)]
-    durability: Option<Durability>,
-    /// The number of partitions of a new log (4 unless given); of an existing one, what it must have.
-    #[arg(long, env = "HERALD_PARTITIONS", value_name = "NUMBER", global = true)]
-    partitions: Option<u16>,
-    /// Where files lie, the same for all nodes: a folder (`attachments` in the folder of all data unless given), or in a
-    /// build with the feature `s3` a bucket, `s3://bucket/prefix`.
-    #[arg(long, env = "HERALD_ATTACHMENTS", value_name = "PLACE", global = true)]
-    attachments: Option<String>,
-    /// Other sites whose pages may open sockets, as `https://chat.example`.
-    #[arg(long, env = "HERALD_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", global = true)]
-    allowed_origins: Vec<String>,
-    /// Whether clients are kept to their rates: `off` is for load tests.
-    #[arg(long, env = "HERALD_RATE_LIMITS", value_enum, default_value_t = Switch::On, global = true)]
-    rate_limits: Switch,
-    /// The proxies whose X-Forwarded-For is believed: addresses, or networks as 10.0.0.0/8.
-    #[arg(long, env = "HERALD_TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESSES", global = true)]
-    trusted_proxies: Vec<gateway::Proxy>,
-    /// Ends the sockets of those who do nothing for so long, as `30min`; none unless given. Sending, editing, reacting,
-    /// reading, typing and watching is doing something; `ping` and `refresh` are not.
-    #[arg(long, env = "HERALD_IDLE_CLOSE", value_parser = humantime::parse_duration, value_name = "DURATION", global = true)]
-    idle_close: Option<Duration>,
-    #[command(flatten)]
-    push: PushArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Switch {
-    On,
-    Off,
 }
 
 #[derive(Debug, Args)]
@@ -169,6 +108,16 @@ struct Serve {
     /// with commas between them and in the same order for all nodes.
     #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Debug, Args)]
+struct Bench {
+    #[command(flatten)]
+    options: bench::Options,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 #[derive(Debug, Args)]
@@ -190,6 +139,12 @@ impl Cli {
     /// When the configuration file will not do.
     pub fn read() -> anyhow::Result<Self> {
         let read = config::read(Self::command(), std::env::args_os().collect())?;
+        if let Some(stray) = stray(&Self::command(), &read.matches) {
+            let (command, flag) = (read.matches.subcommand_name().unwrap_or_default(), format!("--{stray}"));
+            let told =
+                format!("{flag} before `{command}` is for a herald without a command: give it after `{command}`");
+            Self::command().error(ErrorKind::ArgumentConflict, told).exit();
+        }
         let cli = Self::from_arg_matches(&read.matches).unwrap_or_else(|error| error.exit());
         Ok(Self { settings: read.settings("config"), ..cli })
     }
@@ -205,16 +160,16 @@ impl Cli {
             return Ok(runtime.block_on(embedded::guardian()));
         }
         if let Some(Command::Config(config)) = &command {
-            show(config, &node, settings)?;
+            show(config, settings)?;
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(Command::Estimate(options)) = command {
             return estimate::run(*options);
         }
         files::raise_limit();
-        if let Some(Command::Bench(options)) = command {
+        if let Some(Command::Bench(bench)) = command {
             let _observability = observability::init(&log, false)?;
-            return measure(*options, &node);
+            return measure(*bench);
         }
         let command = match command {
             Some(Command::Rebuild(options)) => {
@@ -223,7 +178,15 @@ impl Cli {
             Some(Command::Reshard(options)) => {
                 return operate(&log, async { operate::reshard::run(options, pin_stop()?).await });
             }
+            Some(Command::AsOf(options)) => return operate(&log, operate::as_of::run(options)),
+            Some(Command::Backup(options)) => {
+                return operate(&log, async { operate::backup::run(options, pin_stop()?).await });
+            }
+            Some(Command::Restore(options)) => {
+                return operate(&log, async { operate::restore::run(*options, pin_stop()?).await });
+            }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
+            Some(Command::Doctor(options)) => return operate("off", operate::doctor::run(options)),
             Some(Command::Events(options)) => return operate(&log, operate::events::run(*options)),
             Some(Command::Export(options)) => return operate(&log, operate::export::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
@@ -232,11 +195,11 @@ impl Cli {
         };
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let data = if command.is_none() { Some(embedded.data.clone()) } else { None };
+        let data = if command.is_none() { Some(embedded.servers.data.clone()) } else { None };
         let gauges = Gauges::new(data);
         let work = async {
             match command {
-                Some(Command::Serve(serve)) => run(roles(serve, node)?, 1, &gauges, &mut pin_stop()?).await,
+                Some(Command::Serve(serve)) => run(roles(*serve)?, 1, &gauges, &mut pin_stop()?).await,
                 Some(_) | None => run_everything(embedded, node, &gauges).await,
             }
         };
@@ -259,44 +222,34 @@ fn operate(log: &str, work: impl Future<Output = anyhow::Result<ExitCode>>) -> a
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-fn measure(options: bench::Options, node: &NodeArgs) -> anyhow::Result<ExitCode> {
+fn measure(Bench { options, log }: Bench) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (durability, partitions) = (durability(node, 1), node.partitions);
-    runtime.block_on(async { bench::run(options, durability, partitions, pin_stop()?).await })
+    runtime.block_on(async { bench::run(options, log.durability(1), log.partitions, pin_stop()?).await })
+}
+
+/// A flag before a command that only a herald without one has: it would be read and not heeded.
+fn stray<'a>(command: &'a clap::Command, matches: &clap::ArgMatches) -> Option<&'a str> {
+    matches.subcommand_name()?;
+    let given = |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    command.get_arguments().filter(|arg| !arg.is_global_set()).find(given)?.get_long()
 }
 
 async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges) -> anyhow::Result<()> {
-    node.attachments.get_or_insert_with(|| embedded.data.join(ATTACHMENTS).display().to_string());
-    let Embedded { nats_nodes, nodes, databases, .. } = embedded;
-    let asked = durability(&node, nats_nodes);
-    let durability = match (asked, nats_nodes) {
-        (Durability::Fsync, 1) => embedded::Durability::Fsync,
-        (Durability::Unsynced, _) | (Durability::Replicated, 2..) => embedded::Durability::Unsynced,
-        (Durability::Replicated, _) => bail!("`replicated` needs three NATS servers: add --nats-nodes 3"),
-        (Durability::Fsync, _) => bail!("with several NATS servers durability is `replicated` or `unsynced`"),
-    };
-    let push = node.push.settings()?;
+    node.attachments.get_or_insert_with(|| embedded.servers.data.join(ATTACHMENTS).display().to_string());
+    let asked = node.log.durability(embedded.servers.nats_nodes);
+    let options = embedded.servers.options(asked)?;
+    let edge = node.edge()?;
     let mut stop = pin_stop()?;
-    let start = Servers::start(embedded::Options {
-        data: embedded.data,
-        durability,
-        nats_server: embedded.nats_server,
-        postgres: embedded.postgres,
-        nats_nodes,
-        databases,
-        postgres_fsync: true,
-        program: std::env::current_exe().context("this program's own file is not known")?,
-        progress: stderr().is_terminal(),
-    });
+    let start = Servers::start(options);
     let mut servers = tokio::select! {
         servers = start => servers?,
         () = &mut stop => return Ok(()),
     };
     let (nats_url, monitor_url) = (servers.nats_url.clone(), Some(servers.nats_monitor_url.clone()));
-    let log = options(nats_url, monitor_url, asked, node.partitions);
-    let settings = settings(node, log, BTreeSet::from(Role::ALL), servers.database_url.clone(), push);
+    let log = self::options(nats_url, monitor_url, asked, node.log.partitions);
+    let settings = node.settings(BTreeSet::from(Role::ALL), log, servers.database_url.clone(), edge);
     let outcome = tokio::select! {
-        outcome = run(settings, nodes, gauges, &mut stop) => outcome,
+        outcome = run(settings, embedded.nodes, gauges, &mut stop) => outcome,
         failure = servers.failed() => Err(failure.into()),
     };
     let stopped = servers.stop().await;
@@ -305,69 +258,37 @@ async fn run_everything(embedded: Embedded, mut node: NodeArgs, gauges: &Gauges)
 }
 
 /// What a node is to do against servers that run elsewhere.
-fn roles(serve: Serve, node: NodeArgs) -> anyhow::Result<Settings> {
-    let Serve { role, nats_url, nats_monitor_url, database_url } = serve;
+fn roles(serve: Serve) -> anyhow::Result<Settings> {
+    let Serve { role, nats_url, nats_monitor_url, database_url, node } = serve;
     let nats_url = needed(nats_url, "--nats-url", "HERALD_NATS_URL")?;
-    let log = options(nats_url, nats_monitor_url, durability(&node, 1), node.partitions);
+    let log = options(nats_url, nats_monitor_url, node.log.durability(1), node.log.partitions);
     let database_url = needed(database_url, "--database-url", "HERALD_DATABASE_URL")?;
-    let push = node.push.settings()?;
-    Ok(settings(node, log, role.into_iter().collect(), database_url, push))
+    let edge = node.edge()?;
+    Ok(node.settings(role.into_iter().collect(), log, database_url, edge))
 }
 
 fn needed(url: Option<String>, flag: &str, variable: &str) -> anyhow::Result<String> {
     url.with_context(|| format!("{flag} is missing: give it, or set {variable}, or put it into the file of --config"))
 }
 
-fn options(nats_url: String, monitor_url: Option<String>, durability: Durability, partitions: Option<u16>) -> Options {
+pub(crate) fn options(
+    nats_url: String,
+    monitor_url: Option<String>,
+    durability: Durability,
+    partitions: Option<u16>,
+) -> Options {
     Options { nats_url, monitor_url, prefix: String::new(), partitions, durability, max_bytes: MAX_BYTES }
 }
 
 /// Prints the settings that hold.
-fn show(config: &Config, node: &NodeArgs, mut settings: Vec<Setting>) -> anyhow::Result<()> {
+fn show(config: &Config, mut settings: Vec<Setting>) -> anyhow::Result<()> {
     for setting in settings.iter_mut().filter(|setting| setting.name == "durability") {
-        setting.value = Some(durability(node, config.embedded.nats_nodes).to_string());
+        setting.value = Some(config.serve.node.log.durability(config.embedded.servers.nats_nodes).to_string());
     }
     if config.json {
         return Ok(writeln!(stdout(), "{}", serde_json::to_string_pretty(&settings)?)?);
     }
     Ok(config::print(&settings, stdout())?)
-}
-
-/// The one that was asked for, or the best that the servers can give.
-fn durability(node: &NodeArgs, nats_nodes: usize) -> Durability {
-    node.durability.unwrap_or(if nats_nodes > 1 { Durability::Replicated } else { Durability::Fsync })
-}
-
-fn nats_nodes(text: &str) -> Result<usize, String> {
-    match text {
-        "1" => Ok(1),
-        "3" => Ok(3),
-        _ => Err("must be 1 or 3: two are no safer than one".to_owned()),
-    }
-}
-
-fn settings(
-    node: NodeArgs,
-    log: Options,
-    roles: BTreeSet<Role>,
-    database_url: String,
-    push: Option<gateway::push::Settings>,
-) -> Settings {
-    let NodeArgs { listen, attachments, allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = node;
-    let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
-    let rate_limits = rate_limits == Switch::On;
-    Settings {
-        roles,
-        listen,
-        log,
-        database_url,
-        attachments,
-        allowed_origins,
-        rate_limits,
-        trusted_proxies,
-        idle_close,
-        push,
-    }
 }
 
 pub(crate) type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;

@@ -1,6 +1,7 @@
 //! The composition of Herald: command line, configuration, embedded servers, and
 //! the node that runs the rooms together. Decides nothing about messages.
 
+mod args;
 pub mod bench;
 pub mod cli;
 mod config;
@@ -11,5 +12,5 @@ mod files;
 pub mod metrics;
 pub mod node;
 mod nodes;
-mod operate;
+pub mod operate;
 mod push;

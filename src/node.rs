@@ -20,7 +20,7 @@ use events::{
     log::{BucketError, Durability, Options},
 };
 use gateway::{
-    App,
+    App, Tls,
     hub::Hub,
     push::{self, Push, PushError},
 };
@@ -28,6 +28,7 @@ use query::Views;
 use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
     time::sleep,
@@ -77,6 +78,8 @@ pub struct Settings {
     pub idle_close: Option<Duration>,
     /// Who is told of messages that have not reached people, if anybody.
     pub push: Option<push::Settings>,
+    /// Where clients speak TLS with this node itself.
+    pub tls: Option<Tls>,
 }
 
 /// A running node.
@@ -125,7 +128,7 @@ impl Node {
         let listener = if settings.has_edge() { Some(listen(settings.listen)?) } else { None };
         let meanwhile = async {
             match &listener {
-                Some(listener) => gateway::wait(listener).await,
+                Some(listener) => gateway::wait(listener, settings.tls.as_ref()).await,
                 None => std::future::pending().await,
             }
         };
@@ -194,7 +197,7 @@ impl Node {
         self.tasks.spawn(until(self.stop.clone(), keeper));
         let stop = self.stop.clone();
         let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
-        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, push, .. } = settings;
+        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, push, tls, .. } = settings;
         if roles.contains(&Role::Command) {
             let open = async || Promises::open(log.clone(), accounts.clone()).await;
             let promises = opened("the policies' bucket", of_bucket, open).await?;
@@ -222,7 +225,10 @@ impl Node {
         }
         let edge = gateway::Settings { allowed_origins, rate_limits, trusted_proxies, idle_close };
         let app = App::new(accounts, threads, views, hub, log, clock, edge);
-        self.edge.spawn(gateway::serve(listener, app, self.edge_stop.clone()));
+        if let Some(tls) = tls.clone() {
+            self.tasks.spawn(until(self.stop.clone(), renew(tls, signal(SignalKind::hangup())?)));
+        }
+        self.edge.spawn(gateway::serve(listener, tls, app, self.edge_stop.clone()));
         Ok(())
     }
 
@@ -338,6 +344,16 @@ async fn turn_keys(accounts: Accounts) {
         sleep(KEYS_PAUSE).await;
         if let Err(error) = accounts.turn_keys().await {
             tracing::warn!(%error, "the signing keys cannot be read, the former ones stay in use");
+        }
+    }
+}
+
+/// Reads the certificate again whenever the process is told to.
+async fn renew(tls: Tls, mut told: Signal) {
+    while told.recv().await.is_some() {
+        match tls.renew() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => tracing::error!(%error, "the former certificate stays in use"),
         }
     }
 }

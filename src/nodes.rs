@@ -14,14 +14,14 @@ use std::{
 
 /// Runs so many nodes until one fails, or the process is asked to stop.
 pub(crate) async fn run(settings: Settings, nodes: u16, gauges: &Gauges, stop: &mut Stop) -> anyhow::Result<()> {
-    let edge = settings.has_edge();
+    let (edge, scheme) = (settings.has_edge(), if settings.tls.is_some() { "https" } else { "http" });
     let mut running = Vec::new();
     let work = async {
         for settings in successive(&settings, nodes)? {
             let node = Node::start(settings).await?;
             gauges.watch(node.sight());
             if edge {
-                writeln!(stderr(), "herald serves on http://{}", node.address()?).ok();
+                writeln!(stderr(), "herald serves on {scheme}://{}", node.address()?).ok();
             }
             running.push(node);
         }

@@ -12,25 +12,24 @@ use std::{fs, path::PathBuf, time::Duration};
 pub(crate) struct PushArgs {
     /// Where to post, signed, who has no socket open and got a message: an https address, or http on this machine.
     /// Nothing is pushed unless it is given.
-    #[arg(long, env = "HERALD_PUSH_URL", value_name = "URL", global = true)]
+    #[arg(long, env = "HERALD_PUSH_URL", value_name = "URL")]
     push_url: Option<Endpoint>,
     /// What pushes are signed with: `whsec_` and the base64 of 24 to 64 random bytes.
-    #[arg(long, env = "HERALD_PUSH_SECRET", value_name = "SECRET", hide_env_values = true, global = true)]
+    #[arg(long, env = "HERALD_PUSH_SECRET", value_name = "SECRET", hide_env_values = true)]
     push_secret: Option<String>,
     /// A file that holds the secret instead.
-    #[arg(long, env = "HERALD_PUSH_SECRET_FILE", value_name = "FILE", conflicts_with = "push_secret", global = true)]
+    #[arg(long, env = "HERALD_PUSH_SECRET_FILE", value_name = "FILE", conflicts_with = "push_secret")]
     push_secret_file: Option<PathBuf>,
     /// Whether pushes tell the beginning of a text, who wrote it and a group's title, or ids and numbers only.
-    #[arg(long, env = "HERALD_PUSH_TEXT", value_enum, default_value_t = crate::cli::Switch::Off, global = true)]
-    push_text: crate::cli::Switch,
+    #[arg(long, env = "HERALD_PUSH_TEXT", value_enum, default_value_t = crate::args::Switch::Off)]
+    push_text: crate::args::Switch,
     /// Seconds whose messages are one push.
     #[arg(
         long,
         env = "HERALD_PUSH_WINDOW",
         default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=300),
-        value_name = "SECONDS",
-        global = true
+        value_name = "SECONDS"
     )]
     push_window: u16,
     /// Hours after which a push that nobody took is dead, and a message is not pushed any more.
@@ -39,8 +38,7 @@ pub(crate) struct PushArgs {
         env = "HERALD_PUSH_KEEP",
         default_value_t = 24,
         value_parser = clap::value_parser!(u16).range(1..=168),
-        value_name = "HOURS",
-        global = true
+        value_name = "HOURS"
     )]
     push_keep: u16,
 }
@@ -69,7 +67,7 @@ impl PushArgs {
         Ok(Some(Settings {
             endpoint,
             secret,
-            text: self.push_text == crate::cli::Switch::On,
+            text: self.push_text == crate::args::Switch::On,
             window: Duration::from_secs(self.push_window.into()),
             again: Settings::AGAIN,
             keep: Duration::from_hours(self.push_keep.into()),

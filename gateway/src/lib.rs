@@ -29,6 +29,7 @@ mod shapes;
 mod since;
 mod stall;
 mod time;
+mod tls;
 mod trace;
 mod waiting;
 
@@ -46,4 +47,5 @@ pub use openapi::document as openapi;
 pub use problem::{Kind, Problem};
 pub use rest::router;
 pub use serve::serve;
+pub use tls::{Tls, TlsError};
 pub use waiting::wait;

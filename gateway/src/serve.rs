@@ -1,7 +1,7 @@
 //! Connections: accepts them, bounds how long a head may take and how large it
 //! may be, and at the end lets what is under way finish.
 
-use crate::{address::Peer, app::App, rest, stall::Impatient};
+use crate::{address::Peer, app::App, rest, stall::Impatient, tls::Tls};
 use axum::Router;
 use hyper::{
     Request,
@@ -15,10 +15,14 @@ use hyper_util::{
 };
 use query::View;
 use std::{io, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long a request's head may take; also how long an idle connection is kept.
+/// How long a request's head may take, and a handshake before it; also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes that a request's head may have; hyper answers 431 to more.
@@ -38,11 +42,11 @@ const BOOT_LOOK: Duration = Duration::from_millis(50);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then answers what is under way and closes the sockets.
-pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, app: App, stop: CancellationToken) {
     let router = rest::router(app.clone());
     let connections = TaskTracker::new();
     stop.run_until_cancelled(boot(&app)).await;
-    accept(&listener, &router, &stop, &connections).await;
+    accept(&listener, tls.as_ref(), &router, &stop, &connections).await;
     drop(listener);
     app.draining.cancel();
     connections.close();
@@ -56,6 +60,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
 /// Takes connections until `stop`.
 pub(crate) async fn accept(
     listener: &TcpListener,
+    tls: Option<&Tls>,
     router: &Router,
     stop: &CancellationToken,
     connections: &TaskTracker,
@@ -67,7 +72,7 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(connection(stream, Peer(peer), router.clone(), stop.clone()));
+                connections.spawn(connection(stream, tls.cloned(), Peer(peer), router.clone(), stop.clone()));
             }
             Err(error) if of_the_connection(&error) => {}
             Err(error) => {
@@ -97,12 +102,24 @@ async fn boot(app: &App) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, tls: Option<Tls>, peer: Peer, router: Router, stop: CancellationToken) {
     // Answers and frames are small and must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone at once");
         return;
     }
+    let Some(tls) = tls else { return answer(stream, peer, router, stop).await };
+    match stop.run_until_cancelled(timeout(HEAD_TIMEOUT, tls.acceptor().accept(stream))).await {
+        Some(Ok(Ok(stream))) => answer(stream, peer, router, stop).await,
+        Some(Ok(Err(error))) => tracing::debug!(%error, "a handshake failed"),
+        Some(Err(_)) | None => {}
+    }
+}
+
+async fn answer<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);

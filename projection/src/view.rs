@@ -59,6 +59,15 @@ impl View {
         Ok(end)
     }
 
+    /// The indexes that a whole generation has beside its keys.
+    pub fn indexes(self) -> Vec<String> {
+        let migrator = self.migrator();
+        let words: Vec<&str> =
+            migrator.iter().flat_map(|migration| migration.sql.as_str().split_whitespace()).collect();
+        let named = words.windows(3).filter(|words| words[0] == "INDEX" && words[2] == "ON");
+        named.map(|words| words[1].to_owned()).collect()
+    }
+
     /// What makes its tables, and those that every generation has: up to [`TABLES`] what is written to, then the
     /// indexes. Locks nothing by itself: a generation is opened under a lock of its own.
     pub(crate) fn migrator(self) -> Migrator {

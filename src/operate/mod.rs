@@ -1,13 +1,17 @@
 //! What operators do with a deployment that runs: each command is a process of
 //! its own beside the nodes, and speaks to the same log and the same views.
 
+pub(crate) mod as_of;
 pub(crate) mod audit;
+pub mod backup;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;
 pub(crate) mod reshard;
+pub(crate) mod restore;
 
 use crate::embedded::Addresses;
 use ::events::{EventLog, Share};
@@ -26,14 +30,14 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) struct Deployment {
     /// The log: `nats://host:port`, of a cluster several with commas between them. Without it the deployment is the
     /// herald that runs on the folder of --data.
-    #[arg(long, env = "HERALD_NATS_URL", value_name = "URL", hide_env_values = true, requires = "database_url")]
+    #[arg(long, env = "HERALD_NATS_URL", value_name = "URL", hide_env_values = true)]
     nats_url: Option<String>,
     /// The views: `postgres://user:password@host:port/database`, of several databases all with commas between them, in the
     /// order that the nodes are given. Once they were resharded it is looked up.
-    #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true, requires = "nats_url")]
+    #[arg(long, env = "HERALD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
     /// The folder of all data of a herald that runs here with its own servers.
-    #[arg(long, env = "HERALD_DATA", default_value = crate::cli::DATA, value_name = "FOLDER")]
+    #[arg(long, env = "HERALD_DATA", default_value = crate::args::DATA, value_name = "FOLDER")]
     data: PathBuf,
 }
 
@@ -42,6 +46,15 @@ pub(crate) struct Attended {
     pub(crate) log: EventLog,
     /// Of the databases that hold them, with commas between them.
     pub(crate) database_url: String,
+}
+
+/// Where a deployment's servers are.
+struct Found {
+    nats_url: String,
+    database_url: Option<String>,
+    nats_monitor_url: Option<String>,
+    /// Of servers that herald runs itself.
+    data: Option<PathBuf>,
 }
 
 impl Deployment {
@@ -55,17 +68,36 @@ impl Deployment {
     /// # Errors
     /// When there is none, with the remedy.
     pub(crate) async fn attend(self) -> anyhow::Result<Attended> {
-        let (nats_url, database_url) = if let (Some(nats_url), Some(url)) = (self.nats_url, self.database_url) {
-            (nats_url, url)
-        } else {
-            let Addresses { nats_url, database_url, .. } = Addresses::of(&self.data)?;
-            (nats_url, database_url)
-        };
-        let log = EventLog::attend(&nats_url).await.context("the log was not opened")?;
+        let Found { nats_url, database_url, .. } = self.find()?;
+        let database_url = database_url
+            .context("--database-url is missing: with --nats-url give it too, or set HERALD_DATABASE_URL")?;
+        let log = attend(&nats_url).await?;
         let published = log.published_map().await.context("the map of databases is not known")?;
         let database_url = published.map_or(database_url, |(map, _)| map.to_string());
         Ok(Attended { log, database_url })
     }
+
+    /// The same for who needs no views.
+    ///
+    /// # Errors
+    /// As [`Deployment::attend`].
+    pub(crate) async fn attend_log(self) -> anyhow::Result<EventLog> {
+        attend(&self.find()?.nats_url).await
+    }
+
+    fn find(self) -> anyhow::Result<Found> {
+        let Self { nats_url, database_url, data } = self;
+        if let Some(nats_url) = nats_url {
+            return Ok(Found { nats_url, database_url, nats_monitor_url: None, data: None });
+        }
+        let Addresses { nats_url, database_url, nats_monitor_url, .. } = Addresses::of(&data)?;
+        let (database_url, nats_monitor_url) = (Some(database_url), Some(nats_monitor_url));
+        Ok(Found { nats_url, database_url, nats_monitor_url, data: Some(data) })
+    }
+}
+
+async fn attend(nats_url: &str) -> anyhow::Result<EventLog> {
+    EventLog::attend(nats_url).await.context("the log was not opened")
 }
 
 /// A view, and its database where there are several.

@@ -55,7 +55,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn outbox(deployment: Deployment) -> anyhow::Result<Outbox> {
-    Ok(Outbox::open(&deployment.attend().await?.log).await?)
+    Ok(Outbox::open(&deployment.attend_log().await?).await?)
 }
 
 fn print(dead: &[Dead], as_json: bool) -> anyhow::Result<()> {

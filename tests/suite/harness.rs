@@ -117,6 +117,7 @@ impl Deployment {
             trusted_proxies: Vec::new(),
             idle_close: None,
             push: None,
+            tls: None,
         }
     }
 

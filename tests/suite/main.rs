@@ -5,14 +5,17 @@
 
 mod accounts;
 mod analytics;
+mod as_of;
 mod asyncapi;
 mod attacks;
 mod audit;
+mod backup;
 mod bench;
 mod cold;
 mod consumers;
 mod contract;
 mod device;
+mod doctor;
 mod embedded;
 mod eyes;
 mod faults;
@@ -33,6 +36,7 @@ mod sessions;
 mod shards;
 mod socket;
 mod tidy;
+mod tls;
 mod truth;
 mod views;
 mod whole;

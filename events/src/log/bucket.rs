@@ -4,7 +4,10 @@
 
 use super::Durability;
 use crate::{Partition, subject::Names};
-use async_nats::jetstream::{Context, context, kv, stream::LastRawMessageErrorKind};
+use async_nats::jetstream::{
+    Context, context, kv,
+    stream::{self, LastRawMessageErrorKind},
+};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -94,6 +97,17 @@ impl Bucket {
     /// When NATS does not answer.
     pub async fn next_below(&self, word: &str, after: u64) -> Result<Option<(String, Entry)>, BucketError> {
         self.next_of(format!("{}{word}.>", self.0.prefix), after).await
+    }
+
+    pub(super) fn stream(&self) -> &stream::Stream {
+        &self.0.stream
+    }
+
+    /// What a message of the bucket's stream says: a key and its record, unless it tells that there is none any more.
+    pub(super) fn record(&self, message: async_nats::Message) -> Option<(String, Bytes)> {
+        let says_other = message.headers.is_some_and(|headers| headers.get("KV-Operation").is_some());
+        let key = message.subject.strip_prefix(self.0.prefix.as_str()).filter(|_| !says_other)?;
+        Some((key.to_owned(), message.payload))
     }
 
     async fn next_of(&self, wanted: String, after: u64) -> Result<Option<(String, Entry)>, BucketError> {

@@ -62,9 +62,7 @@ impl EventLog {
     }
 
     async fn topology(&self) -> Result<Option<(Topology, u64)>, LogError> {
-        let Some(entry) = self.0.topology.get(Topology::KEY).await? else { return Ok(None) };
-        let topology = serde_json::from_slice(&entry.value).map_err(|error| LogError::Unavailable(error.into()))?;
-        Ok(Some((topology, entry.revision)))
+        Topology::read(&self.0.topology).await
     }
 }
 

@@ -135,15 +135,27 @@ impl EventLog {
     /// # Errors
     /// When NATS does not answer, or the event has no id.
     pub async fn event_id_at(&self, position: Position) -> Result<Option<EventId>, LogError> {
+        self.stored_at(position).await?.map(|stored| stored.id()).transpose()
+    }
+
+    /// The event at a position, with its texts; `None` where the log holds none.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or the event cannot be read.
+    pub async fn event_at(&self, position: Position) -> Result<Option<Arc<Envelope>>, LogError> {
+        let stored = self.stored_at(position).await?;
+        Ok(self.decode(stored.as_slice()).await?.pop())
+    }
+
+    async fn stored_at(&self, position: Position) -> Result<Option<Stored>, LogError> {
         if position.sequence == 0 {
             return Ok(None);
         }
-        let message = match self.stream(position.partition).get_raw_message(position.sequence).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        Stored { subject: message.subject, position, payload: message.payload }.id().map(Some)
+        match self.stream(position.partition).get_raw_message(position.sequence).await {
+            Ok(message) => Ok(Some(Stored { subject: message.subject, position, payload: message.payload })),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The id of the fact of an aggregate at a sequence; `None` where none of its own lies there.

@@ -2,7 +2,7 @@
 //! every start, and so is the durability that its operator asked for.
 
 use super::{
-    ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, PRESENCE_LASTS, Partitioned,
+    ANSWER_TIMEOUT, Bucket, BucketError, Claim, EventLog, Inner, LogError, PRESENCE_LASTS, Partitioned,
     connect::{connect, without_secrets},
     keyring::Keyring,
     measures::Measures,
@@ -80,6 +80,8 @@ pub enum OpenError {
     NotShown { url: String, source: LastRawMessageError },
     #[error("the keys of texts may not be read by this user of NATS")]
     NoKeys(#[source] BucketError),
+    #[error("a restore into that NATS is under way, or was cut off: wait, or `herald restore --anew`")]
+    Restoring,
     #[error("the log has {there} partitions, not {asked}: their number is fixed when it is created")]
     Partitions { there: u16, asked: u16 },
     #[error("a log has 1 to {MAX_PARTITIONS} partitions, not {0}")]
@@ -121,7 +123,7 @@ impl OpenError {
                 | CreateStreamErrorKind::NotFound
                 | CreateStreamErrorKind::ResponseParse => false,
             },
-            Self::Bucket(_) | Self::Monitor(_) => true,
+            Self::Bucket(_) | Self::Monitor(_) | Self::Restoring => true,
             Self::NoLog { .. }
             | Self::NotShown { .. }
             | Self::NoKeys(_)
@@ -140,10 +142,20 @@ impl OpenError {
 pub(super) struct Topology {
     pub(super) epoch: Uuid,
     pub(super) partitions: u16,
+    /// Of a backup, and not all of it is there yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) restoring: bool,
 }
 
 impl Topology {
     pub(super) const KEY: &'static str = "topology";
+
+    /// The record, and its revision.
+    pub(super) async fn read(bucket: &Bucket) -> Result<Option<(Self, u64)>, LogError> {
+        let Some(entry) = bucket.get(Self::KEY).await? else { return Ok(None) };
+        let topology = serde_json::from_slice(&entry.value).map_err(|error| LogError::Unavailable(error.into()))?;
+        Ok(Some((topology, entry.revision)))
+    }
 
     pub(super) fn record(&self) -> bytes::Bytes {
         serde_json::to_vec(self).expect("a topology is plain data").into()
@@ -156,29 +168,19 @@ impl EventLog {
     /// # Errors
     /// When NATS cannot be reached, or is not what the options ask for.
     pub async fn open(options: &Options, ids: &Ids) -> Result<Self, OpenError> {
-        if !options.prefix.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(OpenError::Prefix);
-        }
-        if let Some(asked) = options.partitions.filter(|asked| !(1..=MAX_PARTITIONS).contains(asked)) {
-            return Err(OpenError::PartitionsRange(asked));
-        }
-        let client = connect(&options.nats_url).await?;
-        let context = ContextBuilder::new()
-            .timeout(ANSWER_TIMEOUT)
-            .ack_timeout(ANSWER_TIMEOUT)
-            .max_ack_inflight(65_536)
-            .backpressure_on_inflight(true)
-            .build(client.clone());
-        check_sync(options).await?;
-        if options.durability == Durability::Replicated && client.server_info().cluster.is_none() {
-            let found = "NATS runs alone, and not as a cluster of three".to_owned();
-            return Err(OpenError::Durability { asked: options.durability, found });
-        }
+        Self::open_as(options, ids, false).await
+    }
 
+    /// The same; `restoring`: also one that is not whole yet.
+    pub(super) async fn open_as(options: &Options, ids: &Ids, restoring: bool) -> Result<Self, OpenError> {
+        let (client, context) = connected(options).await?;
         // The names of the undivided buckets do not depend on the number of partitions.
         let undivided = Names::new(&options.prefix, 1);
         let bucket = Bucket::open(&context, undivided.bucket(TOPOLOGY), options.durability, Duration::ZERO).await?;
         let topology = claim_topology(&bucket, options, ids).await?;
+        if topology.restoring && !restoring {
+            return Err(OpenError::Restoring);
+        }
         let names = Names::new(&options.prefix, topology.partitions);
         let mut streams = Vec::new();
         for stream in names.streams() {
@@ -230,9 +232,32 @@ impl EventLog {
     }
 }
 
+/// Connects to what the options ask for.
+pub(super) async fn connected(options: &Options) -> Result<(async_nats::Client, Context), OpenError> {
+    if !options.prefix.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(OpenError::Prefix);
+    }
+    if let Some(asked) = options.partitions.filter(|asked| !(1..=MAX_PARTITIONS).contains(asked)) {
+        return Err(OpenError::PartitionsRange(asked));
+    }
+    let client = connect(&options.nats_url).await?;
+    let context = ContextBuilder::new()
+        .timeout(ANSWER_TIMEOUT)
+        .ack_timeout(ANSWER_TIMEOUT)
+        .max_ack_inflight(65_536)
+        .backpressure_on_inflight(true)
+        .build(client.clone());
+    check_sync(options).await?;
+    if options.durability == Durability::Replicated && client.server_info().cluster.is_none() {
+        let found = "NATS runs alone, and not as a cluster of three".to_owned();
+        return Err(OpenError::Durability { asked: options.durability, found });
+    }
+    Ok((client, context))
+}
+
 async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result<Topology, OpenError> {
     let asked = options.partitions;
-    let proposed = Topology { epoch: ids.next(), partitions: asked.unwrap_or(DEFAULT_PARTITIONS) };
+    let proposed = Topology { epoch: ids.next(), partitions: asked.unwrap_or(DEFAULT_PARTITIONS), restoring: false };
     let topology = match bucket.create(Topology::KEY, proposed.record()).await? {
         Claim::Ours(_) => proposed,
         Claim::Theirs(entry) => serde_json::from_slice(&entry.value).map_err(OpenError::Record)?,
@@ -244,7 +269,7 @@ async fn claim_topology(bucket: &Bucket, options: &Options, ids: &Ids) -> Result
 }
 
 /// A partition keeps all of its facts, and refuses new ones when it is full; presence lets go of its oldest.
-fn config(names: &Names, stream: Partition, options: &Options) -> stream::Config {
+pub(super) fn config(names: &Names, stream: Partition, options: &Options) -> stream::Config {
     let is_presence = stream == Partition::PRESENCE;
     stream::Config {
         discard: if is_presence { DiscardPolicy::Old } else { DiscardPolicy::New },
@@ -320,7 +345,7 @@ async fn check_sync(options: &Options) -> Result<(), OpenError> {
     }
 }
 
-async fn varz(url: &str) -> std::io::Result<serde_json::Value> {
+pub(super) async fn varz(url: &str) -> std::io::Result<serde_json::Value> {
     let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
     let mut connection = TcpStream::connect(address).await?;
     connection.write_all(format!("GET /varz HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;

@@ -93,7 +93,7 @@ pub(crate) struct Options {
     #[arg(long, env = "HERALD_NATS_URL", value_name = "URL", hide_env_values = true)]
     nats_url: Option<String>,
     /// The folder of all data of a herald that runs here with its own servers.
-    #[arg(long, env = "HERALD_DATA", default_value = crate::cli::DATA, value_name = "FOLDER")]
+    #[arg(long, env = "HERALD_DATA", default_value = crate::args::DATA, value_name = "FOLDER")]
     data: PathBuf,
 }
 
