@@ -31,4 +31,5 @@ mod socket;
 mod tidy;
 mod truth;
 mod views;
+mod web;
 mod whole;
