@@ -70,6 +70,8 @@ enum Command {
     Quarantine(operate::quarantine::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
+    /// Fill a herald that runs with people who talk, whose password anybody may know.
+    Demo(operate::demo::Options),
     /// See to the pushes that nobody took.
     Push(operate::push::Options),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
@@ -206,6 +208,7 @@ impl Cli {
                 return operate(&log, async { operate::rebuild::run(options, pin_stop()?).await });
             }
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
+            Some(Command::Demo(options)) => return operate(&log, operate::demo::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             command => command,
         };

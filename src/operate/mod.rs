@@ -1,6 +1,7 @@
 //! What operators do with a deployment that runs: each command is a process of
 //! its own beside the nodes, and speaks to the same log and the same views.
 
+pub(crate) mod demo;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;

@@ -9,6 +9,7 @@ mod attacks;
 mod bench;
 mod cold;
 mod contract;
+mod demo;
 mod device;
 mod embedded;
 mod eyes;

@@ -2,13 +2,15 @@
 //! `tests/web/stories.py`; here they get servers, and servers that go away.
 
 use crate::{
-    harness::{self, Herald},
-    people::{PASSWORD, Person, key},
+    harness::{self, Deployment, Herald},
+    people::{PASSWORD, Person},
     process::{Process, free_address},
+    raw::Raw,
 };
-use futures_util::{StreamExt, stream};
+use events::{
+    Aggregate, Clock, EventId, Ids, MessageKey, Position, Text, ThreadEvent, ThreadId, UserId, envelope::Draft,
+};
 use reqwest::StatusCode;
-use serde_json::json;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -20,9 +22,8 @@ use tokio::{
     sync::OnceCell,
 };
 
-/// Messages of the long thread, and how many are on their way at once.
+/// Messages of the long thread.
 const MANY: u32 = 10_000;
-const AT_ONCE: usize = 64;
 
 /// A story that is being told in a browser.
 struct Story {
@@ -151,23 +152,41 @@ async fn what_is_written_while_away_is_sent_once_after_a_reload_and_after_a_kill
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_messages_scroll_without_a_long_task() {
-    let herald = Herald::start().await;
+    let deployment = Deployment::new().await;
+    let herald = deployment.herald().await;
     let (ada, bob) = (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
-    let group = json!({ "kind": "group", "title": "Ten thousand", "member_ids": [bob.user_id] });
-    let thread_id = ada.post("/v1/threads", group).await.body["thread_id"].as_str().unwrap().to_owned();
-    // Whatever their order, each tells by itself where it came to lie only if they are written one after the other:
-    // the first and the last are, the others as fast as may be.
-    let path = format!("/v1/threads/{thread_id}/messages");
-    let (path, ada, bob) = (&path, &ada, &bob);
-    let write = async |number: u32| {
-        let by = if number % 3 == 0 { bob } else { ada };
-        let words = "and so on ".repeat(usize::try_from(number % 17).unwrap());
-        let body = json!({ "key": key(), "body": format!("message {number} {words}") });
-        assert_eq!(by.post(path, body).await.status, StatusCode::CREATED);
-    };
-    write(1).await;
-    stream::iter(2..MANY).map(write).buffered(AT_ONCE).for_each(async |()| {}).await;
-    write(MANY).await;
+    let words = |number: u32| format!("message {number} {}", "and so on ".repeat((number % 17).try_into().unwrap()));
+    let first = ada.write(&bob, &words(1)).await;
+    write_many(&deployment, [&ada, &bob], first.body["position"].as_str().unwrap().parse().unwrap(), words).await;
+    let last = ada.write(&bob, &words(MANY)).await;
+    assert_eq!(last.body["number"], MANY, "{last:?}");
     Story::begin("scroll", &herald.url, &ada.username).await.told(None).await;
     herald.stop().await;
+}
+
+/// All messages of two people between the first, which lies there, and the last: as facts, which takes seconds.
+async fn write_many(deployment: &Deployment, people: [&Person; 2], first: Position, words: impl Fn(u32) -> String) {
+    let log = &deployment.log;
+    let by = people.map(|person| person.user_id.parse::<UserId>().unwrap());
+    let aggregate = Aggregate::Thread(ThreadId::direct(by[0], by[1]));
+    let mut raw = Raw::connect(&deployment.log_options.nats_url).await;
+    let (mut before, end) = (first.sequence, log.end().await.unwrap().get(first.partition));
+    for number in 2..MANY {
+        let (by, sequence) = (by[usize::from(number % 3 == 0)], end + u64::from(number) - 1);
+        let event = ThreadEvent::MessageSent {
+            number,
+            key: MessageKey::from_uuid(Ids::random().next()),
+            body: Text::new(&words(number)),
+            reply_to: None,
+            opens: None,
+            mentions: Vec::new(),
+            attachments: Vec::new(),
+        };
+        let id = EventId::from_uuid(Ids::random().next());
+        let draft = Draft { aggregate, id, by: Some(by), at: Clock::system().now(), event: event.into() };
+        let payload = draft.encode(log.keyring().get(by).await.unwrap().as_ref(), None).unwrap();
+        raw.publish(&log.names().subject(aggregate), before, &payload, sequence).await;
+        before = sequence;
+    }
+    raw.settle(0).await;
 }

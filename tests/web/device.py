@@ -120,9 +120,11 @@ class Device:
         assert not [one for one in told if one[1] in ("serious", "critical")], f"{state}: {told}"
 
     def fits(self):
-        """Nothing is wider than the screen."""
-        wide = self.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{wide} pixels too wide"
+        """Nothing that is shown reaches beyond the screen."""
+        beyond = self.page.evaluate("""[...document.querySelectorAll("a, button, input, .bubble, header, dialog, .composer-line")]
+            .filter((one) => one.checkVisibility()).map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
+            .filter(([, { left, right, width }]) => width > 0 && (left < -1 || right > innerWidth + 1))""")
+        assert not beyond, beyond
 
     def is_sound(self):
         """Nothing failed, nothing was refused, and no markup came to life."""

@@ -68,14 +68,14 @@ export class Api {
   }
 
   /** Asks as whoever is signed in; reads see all that was written before. */
-  async call(method, path, { body, bytes, headers } = {}) {
+  async call(method, path, { body, bytes, headers, isFile } = {}) {
     for (let renew = false; ; renew = true) {
       const token = await this.fresh(renew);
       if (!token) throw new Problem({ status: 401, title: "You are signed out." });
       const after = method === "GET" && this.seen.size > 0 ? { "Herald-After": format(this.seen) } : {};
       const all = { Authorization: `Bearer ${token}`, ...after, ...headers };
       try {
-        return await this.#ask(method, path, { body, bytes, headers: all });
+        return await this.#ask(method, path, { body, bytes, headers: all, isFile });
       } catch (problem) {
         if (problem.kind === "invalid-position") this.seen.clear();
         if ((problem.kind !== "unauthorized" && problem.kind !== "invalid-position") || renew) throw problem;
@@ -103,7 +103,7 @@ export class Api {
     return this.call("POST", "/v1/attachments", { bytes: file, headers });
   }
 
-  async #ask(method, path, { body, bytes, headers } = {}) {
+  async #ask(method, path, { body, bytes, headers, isFile } = {}) {
     const json = body === undefined ? {} : { "Content-Type": "application/json" };
     const init = { method, headers: { ...json, ...headers }, body: bytes ?? (body && JSON.stringify(body)) };
     const response = await fetch(path, init).catch(() => {
@@ -115,7 +115,7 @@ export class Api {
     }
     for (const header of ["Herald-Position", "Herald-As-Of"]) raise(this.seen, response.headers.get(header));
     if (response.status === 204) return null;
-    return type.startsWith("application/json") ? response.json() : response.blob();
+    return !isFile && type.startsWith("application/json") ? response.json() : response.blob();
   }
 
   #keep({ user_id, session_id, access_token, refresh_token, expires_in }) {

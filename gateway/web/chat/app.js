@@ -67,7 +67,7 @@ const leave = async () => {
   view?.close();
   [client, inbox, view] = [null, null, null];
   signIn();
-  await left.stop(true);
+  await left.stop();
 };
 
 const signIn = () => {
@@ -80,7 +80,7 @@ addEventListener("hashchange", route);
 addEventListener("focus", () => view?.timeline.soon());
 document.addEventListener("visibilitychange", () => view?.timeline.soon());
 addEventListener("keydown", (event) => {
-  if (!client || document.querySelector("dialog[open]")) return;
+  if (!client || event.defaultPrevented || document.querySelector("dialog[open]")) return;
   if ((event.ctrlKey || event.metaKey) && event.key === "k") {
     event.preventDefault();
     searchDialog(client);

@@ -45,12 +45,11 @@ export class Client {
 
   connect = () => this.connection.open();
 
-  /** Ends it; `forget` takes what this device held away as well. */
-  async stop(forget) {
+  /** Ends it, and takes away what this device held. */
+  async stop() {
     this.connection.close();
     clearTimeout(this.saving);
-    this.store.isWriter = false;
-    if (forget) await this.store.erase();
+    await this.store.erase();
   }
 
   /** A request over the socket; its problem is one of `Problem`. */
@@ -185,16 +184,16 @@ export class Client {
   /** Who somebody is: looked up once, drawn when known. */
   meet(user_id) {
     const known = this.model.people.get(user_id);
-    if (known || user_id === this.me || this.asked.has(user_id)) return known;
+    if (known?.username || user_id === this.me || this.asked.has(user_id)) return known;
     this.asked.set(user_id, true);
     this.api.get(`/v1/users/${user_id}`).then((user) => this.#meet(user), () => {});
-    return undefined;
+    return known;
   }
 
   /** The bytes of an attachment as an address that only this page has. */
   async file(attachment_id, type) {
     if (!this.files.has(attachment_id)) {
-      const fetched = this.api.get(`/v1/attachments/${attachment_id}`);
+      const fetched = this.api.call("GET", `/v1/attachments/${attachment_id}`, { isFile: true });
       this.files.set(attachment_id, fetched.then((blob) => URL.createObjectURL(new Blob([blob], { type }))));
       fetched.catch(() => this.files.delete(attachment_id));
     }

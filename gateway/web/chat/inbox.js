@@ -77,7 +77,7 @@ export class Inbox {
     const count = unread > 999 ? "999+" : unread;
     const content = h("a", { href: `#/t/${thread_id}`, "aria-current": isOpen ? "page" : null },
       avatar(client, peer?.user_id ?? thread_id, name, picture, online),
-      h("span", { class: "what" }, h("b", { dir: "auto" }, name), h("span", { class: "snippet", dir: "auto" }, snippet)),
+      h("span", { class: "what" }, h("b", { dir: "auto" }, name), h("span", { class: "snippet", dir: thread.kind === "group" ? null : "auto" }, snippet)),
       h("span", { class: "when" }, timeElement(updated_at, briefly(updated_at)),
         h("span", { class: "badges" }, pinned && h("span", { class: "soft", role: "img", "aria-label": "Pinned", title: "Pinned" }, "⚲"),
           muted && h("span", { class: "soft", role: "img", "aria-label": "Muted", title: "Muted" }, "⏾"),
@@ -100,7 +100,8 @@ export class Inbox {
     if (!last) return thread.kind === "group" ? "Nothing was written yet" : "";
     const text = last.body === null ? "Deleted message" : last.body.slice(0, 120) || "Attachment";
     if (last.sender_id === client.me) return `You: ${text}`;
-    return thread.kind === "group" ? `${client.meet(last.sender_id) ? model.nameOf(last.sender_id) : "…"}: ${text}` : text;
+    // The name's direction of writing is its own.
+    return thread.kind === "group" ? `\u2068${client.meet(last.sender_id) ? model.nameOf(last.sender_id) : "…"}\u2069: ${text}` : text;
   }
 }
 

@@ -6,7 +6,7 @@ import { write } from "./thread.js";
 /** A line with somebody in it; their name leads to them. */
 export const personLine = (client, user_id, ...rest) => {
   const { model } = client;
-  const [person, presence] = [client.meet(user_id), model.presence.get(user_id)];
+  const [person, presence] = [model.people.get(user_id) ?? client.meet(user_id), model.presence.get(user_id)];
   const name = user_id === client.me ? `${person?.display_name ?? ""} (you)` : model.nameOf(user_id);
   return h("li", { class: "person" },
     h("button", { type: "button", class: "who", click: () => personDialog(client, user_id) },

@@ -21,8 +21,8 @@ export class Store {
   constructor(db) {
     this.db = db;
     db.onversionchange = () => db.close();
-    // Held as long as this tab lives.
-    if (navigator.locks) navigator.locks.request(`${db.name}-writer`, () => ((this.isWriter = true), new Promise(() => {})));
+    const write = (release) => ((this.isWriter = !this.isErased), (this.release = release), this.isErased && release());
+    if (navigator.locks) navigator.locks.request(`${db.name}-writer`, () => new Promise(write));
     else this.isWriter = true;
   }
 
@@ -75,6 +75,8 @@ export class Store {
 
   /** Takes everything away that this device held of the person. */
   erase() {
+    [this.isErased, this.isWriter] = [true, false];
+    this.release?.();
     this.db.close();
     return wait(indexedDB.deleteDatabase(this.db.name));
   }
