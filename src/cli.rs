@@ -84,6 +84,8 @@ enum Command {
     Doctor(operate::doctor::Options),
     /// Reckon what a deployment of so many people takes, and what gives way first.
     Estimate(Box<estimate::Options>),
+    /// Fill a herald that runs with people who talk, whose password anybody may know.
+    Demo(operate::demo::Options),
     /// See to the pushes that nobody took.
     Push(operate::push::Options),
     /// Show every setting that holds and where it comes from: flag, environment, file or default.
@@ -189,6 +191,7 @@ impl Cli {
             Some(Command::Doctor(options)) => return operate("off", operate::doctor::run(options)),
             Some(Command::Events(options)) => return operate(&log, operate::events::run(*options)),
             Some(Command::Export(options)) => return operate(&log, operate::export::run(options)),
+            Some(Command::Demo(options)) => return operate(&log, operate::demo::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             Some(Command::Audit(options)) => return operate(&log, operate::audit::run(options)),
             command => command,

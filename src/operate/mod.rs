@@ -4,6 +4,7 @@
 pub(crate) mod as_of;
 pub(crate) mod audit;
 pub mod backup;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod export;

@@ -509,7 +509,7 @@ async fn the_inbox_counts_what_is_unread_and_receipts_tell_who_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_need_nothing_from_elsewhere() {
     let herald = Herald::start().await;
-    for path in ["/", "/docs", "/docs.js", "/style.css"] {
+    for path in ["/", "/chat.css", "/chat/app.js", "/sw.js", "/docs", "/docs.js", "/docs.css"] {
         let page = Client::new().get(format!("{}{path}", herald.url)).send().await.unwrap();
         assert_eq!(page.status(), StatusCode::OK, "{path}");
         let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
