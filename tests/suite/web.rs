@@ -36,7 +36,7 @@ impl Story {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web");
         let child = Command::new("python3")
             .arg(own.join("stories.py"))
-            .arg(name)
+            .args(name.split_whitespace())
             .env("PYTHONPATH", packages(&own).await)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("CHROMIUM", chromium())
@@ -140,7 +140,7 @@ fn chromium() -> PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_chat_on_several_devices_and_no_markup_of_theirs_comes_to_life() {
     let herald = Herald::start().await;
-    Story::begin("chat", &herald.url, "").await.told(None).await;
+    Story::begin("protocol chat", &herald.url, "").await.told(None).await;
     herald.stop().await;
 }
 

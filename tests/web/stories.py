@@ -4,6 +4,7 @@ The server is at HERALD_URL; a story that needs it killed or started says so on 
 
 import json
 import os
+import pathlib
 import struct
 import sys
 import time
@@ -196,6 +197,13 @@ def people(ada, bob, bobs_name, tablet):
     ada.page.keyboard.press("Escape")
 
 
+def protocol(browser):
+    """The pure core of the client, without a server."""
+    device = Device(browser, URL)
+    device.page.evaluate(pathlib.Path(__file__).with_name("protocol.js").read_text().strip())
+    device.is_sound()
+
+
 def away(browser):
     """What is written without a connection is kept over a reload, and sent once; so it is when the server is killed."""
     ada, bob = Device(browser, URL), Device(browser, URL)
@@ -314,6 +322,7 @@ if __name__ == "__main__":
             # Root has no sandbox to use; what is shown is our own.
             args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
-        {"chat": chat, "away": away, "scroll": scroll}[sys.argv[1]](chromium)
+        for story in sys.argv[1:]:
+            {"protocol": protocol, "chat": chat, "away": away, "scroll": scroll}[story](chromium)
         chromium.close()
     print(f"told in {time.monotonic() - began:.1f} s", flush=True)
