@@ -98,6 +98,15 @@ fn a_vector_covers_what_it_has_reached_where_the_other_looks() {
     assert_eq!(raised, vector("0:5"));
 }
 
+#[test]
+fn what_two_vectors_have_both_seen_is_the_lower_where_both_look_and_all_where_one_does() {
+    let vector = |text: &str| text.parse::<Vector>().unwrap();
+    assert_eq!(vector("0:5,1:3").with_lower(&vector("1:2,2:7")), vector("0:5,1:2,2:7"));
+    assert_eq!(vector("0:5").with_lower(&Vector::default()), vector("0:5"));
+    assert_eq!(vector("0:5,1:3,2:7").within(&vector("0:0,2:9")), vector("0:5,2:7"));
+    assert!(vector("0:0").names(Partition(0)) && !vector("0:0").names(Partition(1)));
+}
+
 proptest! {
     #[test]
     fn subjects_are_parsed_back(id: u128, partitions in 1_u16..64, prefixed: bool) {

@@ -2,14 +2,15 @@ use crate::{
     directory::{Directory, Person},
     inbox::{Amended, Inbox, Last, Watermark},
     membership::Joined,
+    presence::Presence,
     projection::Projection,
     quarantine::Parked,
     store::checkpoint::Mark,
     timeline::{Kind, Timeline},
 };
 use events::{
-    Aggregate, Emoji, Envelope, Event, EventId, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId,
-    Timestamp, UserEvent, UserId,
+    Aggregate, Emoji, Envelope, Event, EventId, GatewayId, MessageKey, Partition, Position, PresenceEvent, Text,
+    ThreadEvent, ThreadId, Timestamp, UserEvent, UserId,
     clock::millis,
     event::{Receipt, ReceiptEvent, Role},
     shard::{Part, Share},
@@ -364,4 +365,36 @@ fn a_batch_moves_the_checkpoint_to_its_last_event_whatever_it_means() {
     let event_id = Some(EventId::from_uuid(Uuid::from_u128(2)));
     let moved: Vec<_> = batch.moved.iter().collect();
     assert_eq!(moved, vec![(Partition(0), Mark { sequence: 2, event_id })]);
+}
+
+#[test]
+fn a_block_lies_with_who_wants_it_and_a_person_where_they_do_and_nowhere_else() {
+    let names = Names::new("", 4);
+    let parts: Vec<_> = Share::each_of(3).map(|share| Part::new(&names, share)).collect();
+    let direct = Aggregate::Thread(ThreadId::direct(ANNA, BEN));
+    let blocked = envelope(1, direct, Some(ANNA), ThreadEvent::PeerBlocked { peer: BEN });
+    for fact in [blocked, signed_up(2, ANNA, Text::new("anna"))] {
+        for part in &parts {
+            assert_eq!(Directory::part_of(part, &fact).is_some(), part.has(ANNA.uuid()), "{fact:?}");
+        }
+    }
+}
+
+#[test]
+fn of_those_who_come_and_go_each_database_hears_of_its_own() {
+    let names = Names::new("", 4);
+    let gateway = GatewayId::from_uuid(Uuid::from_u128(7));
+    let people: Vec<_> = (1..40).map(|id| UserId::from_uuid(Uuid::from_u128(id))).collect();
+    let (came, went) = people.split_at(20);
+    let event = PresenceEvent::PresenceChanged { came: came.to_vec(), went: went.to_vec() };
+    let fact = envelope(1, Aggregate::Gateway(gateway), None, event);
+    let mut heard = Vec::new();
+    for part in Share::each_of(3).map(|share| Part::new(&names, share)) {
+        let mut presence = Presence::default();
+        presence.project(&Presence::part_of(&part, &fact).unwrap());
+        assert!(presence.seen.keys().all(|user_id| part.has(user_id.uuid())));
+        heard.extend(presence.seen.into_keys());
+    }
+    heard.sort_unstable();
+    assert_eq!(heard, people);
 }

@@ -7,13 +7,14 @@ use crate::{
 };
 use events::{ThreadId, UserId, clock::millis};
 use query::{
-    Views,
+    Error, View, Views,
     missed::Span,
     search::{Search, Wording},
     timeline::Page,
 };
 use sqlx::{Connection, PgConnection};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
 
 /// All rows of some tables of views, over all databases of a deployment.
 async fn all_rows(deployment: &Deployment) -> BTreeMap<String, Vec<String>> {
@@ -98,6 +99,76 @@ async fn what_three_databases_answer_is_what_one_does() {
     assert!(compared > 300, "{compared}");
     for running in running {
         running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_lost_is_missed_by_those_alone_who_lie_there_and_comes_back_by_itself() {
+    let deployment = Deployment::over(3).await;
+    let mut scribe = Scribe::new(&deployment.log);
+    let mut running = Running::start(&deployment, 100);
+    let mut people = Vec::new();
+    for number in 0..9 {
+        people.push(scribe.person(&format!("person{number}")).await);
+    }
+    for other in &people[1..] {
+        scribe.send(people[0], *other, 1, "hello").await;
+    }
+    running.reach(&scribe.written).await;
+    running.stop().await;
+    deployment.wipe_database(1).await;
+
+    let (views, wanted) = (views(&deployment), scribe.written.clone());
+    let (mut answered, mut refused) = (0, 0);
+    for other in &people[1..] {
+        let thread_id = ThreadId::direct(people[0], *other);
+        let lies_there = deployment.log.names().partition(thread_id.uuid()).0 % 3 == 1;
+        let soon = Instant::now() + Duration::from_millis(200);
+        let question = || views.history(people[0], thread_id, Page::Latest, 9);
+        match views.at_least(View::Timeline, &wanted, soon, question).await {
+            Ok(found) => {
+                assert!(!lies_there && found.value.unwrap().len() == 1 && found.as_of.covers(&wanted), "{thread_id}");
+                answered += 1;
+            }
+            Err(error) => {
+                assert!(lies_there && matches!(error, Error::Unavailable(_)), "{error:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered > 0 && refused > 0, "{answered} answered, {refused} refused");
+    let inbox = views.threads(people[0], false, None, 50).await;
+    assert!(matches!(inbox, Err(Error::Unavailable(_))), "an inbox with threads missing is none: {inbox:?}");
+
+    let mut running = Running::start(&deployment, 100);
+    running.reach(&wanted).await;
+    assert_eq!(views.threads(people[0], false, None, 50).await.unwrap().value.items.len(), 8);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_by_another_map_neither_reads_nor_writes() {
+    let deployment = Deployment::over(3).await;
+    let mut scribe = Scribe::new(&deployment.log);
+    let mut running = Running::start(&deployment, 100);
+    scribe.chatter(3).await;
+    running.reach(&scribe.written).await;
+    running.stop().await;
+    let before = all_rows(&deployment).await;
+
+    let urls: Vec<_> = deployment.database_url.split(',').take(2).collect();
+    let of_two = Deployment { database_url: urls.join(","), log: deployment.log.clone(), ..deployment };
+    let mistaken = Running::start(&of_two, 100);
+    scribe.chatter(2).await;
+    let views = views(&of_two);
+    for view in View::ALL {
+        let read = views.refresh(view).await;
+        assert!(matches!(read, Err(Error::Moved)), "{view}: {read:?}");
+    }
+    mistaken.stop().await;
+    let deployment = Deployment { database_url: of_two.database_url.clone(), ..of_two };
+    for (table, rows) in all_rows(&deployment).await {
+        assert!(rows.iter().all(|row| before[&table].contains(row)), "{table} was written to by another map");
     }
 }
 

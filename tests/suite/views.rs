@@ -60,7 +60,7 @@ impl Scribe {
         user_id
     }
 
-    async fn send(&mut self, by: UserId, to: UserId, number: u32, body: &str) -> (MessageKey, Position) {
+    pub(crate) async fn send(&mut self, by: UserId, to: UserId, number: u32, body: &str) -> (MessageKey, Position) {
         let key = MessageKey::from_uuid(self.ids.next());
         let (opens, reply_to) = ((number == 1).then_some(to), (number == 3).then_some(1));
         let event = ThreadEvent::MessageSent {
