@@ -127,7 +127,6 @@ async fn fifty_changes_of_the_files_that_events_lie_in_are_all_found() {
         let report = verify(&log, &against).await;
         let names = |found: &Found| matches!(found, Found::Missing | Found::Changed | Found::Moved(_));
         assert!(report.findings.iter().any(|finding| names(&finding.found)), "{what}: {report:?}");
-        assert!(ledger(&log).await.seal(PARTITION).await.is_err(), "{what}: it is signed again");
     }
     assert!(in_blocks.iter().all(|count| *count > 10));
 }
