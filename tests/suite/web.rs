@@ -12,7 +12,7 @@ use events::{
 };
 use reqwest::StatusCode;
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -39,7 +39,6 @@ impl Story {
             .args(name.split_whitespace())
             .env("PYTHONPATH", packages(&own).await)
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("CHROMIUM", chromium())
             .env("HERALD_URL", url)
             .env("HERALD_USERNAME", username)
             .env("HERALD_PASSWORD", PASSWORD)
@@ -125,16 +124,6 @@ async fn packages(own: &Path) -> &'static Path {
         folder
     };
     PACKAGES.get_or_init(install).await
-}
-
-#[expect(clippy::disallowed_methods, reason = "where a browser is, the machine says")]
-fn chromium() -> PathBuf {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut places = env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    places
-        .find(|place| place.is_file())
-        .expect("Chromium is missing, which the web client is tested in: apt-get install chromium")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import shutil
+import sys
 
 import axe_playwright_python
 from playwright.sync_api import expect
@@ -23,6 +25,15 @@ WATCH = """
 """
 
 expect.set_options(timeout=PATIENCE)
+
+
+def launch(playwright):
+    """The Chromium of this machine."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not found:
+        sys.exit("Chromium is missing, which the web client is tested in: apt-get install chromium")
+    # Root has no sandbox to use; what is shown is our own.
+    return playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
 
 
 class Device:

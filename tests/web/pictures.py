@@ -1,12 +1,15 @@
 """The pictures of README and docs: the main states of the web client, on a herald that `herald demo` has filled.
 
-    HERALD_URL=http://127.0.0.1:8080 HERALD_PICTURES=docs/web CHROMIUM=/usr/bin/chromium python3 tests/web/pictures.py"""
+    PYTHONPATH=target/tmp/web-packages HERALD_URL=http://127.0.0.1:8080 HERALD_PICTURES=docs/web \\
+        python3 tests/web/pictures.py
+
+The packages lie there once the tests of the web client have run."""
 
 import os
 
 os.environ.setdefault("HERALD_PASSWORD", "everybody may know this")
 
-from device import DESK, NIGHT, PHONE, Device, expect  # noqa: E402
+from device import DESK, NIGHT, PHONE, Device, expect, launch  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 
@@ -52,6 +55,6 @@ def draw(browser):
 
 if __name__ == "__main__":
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=["--no-sandbox"])
+        chromium = launch(playwright)
         draw(chromium)
         chromium.close()

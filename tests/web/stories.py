@@ -10,7 +10,7 @@ import sys
 import time
 import zlib
 
-from device import NIGHT, PHONE, Device, expect
+from device import NIGHT, PHONE, Device, expect, launch
 from playwright.sync_api import sync_playwright
 
 URL = os.environ["HERALD_URL"]
@@ -317,11 +317,7 @@ def scroll(browser):
 if __name__ == "__main__":
     began = time.monotonic()
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=os.environ["CHROMIUM"],
-            # Root has no sandbox to use; what is shown is our own.
-            args=["--no-sandbox", "--disable-dev-shm-usage"],
-        )
+        chromium = launch(playwright)
         for story in sys.argv[1:]:
             {"protocol": protocol, "chat": chat, "away": away, "scroll": scroll}[story](chromium)
         chromium.close()

@@ -45,7 +45,8 @@ export const groupDialog = async (client, thread_id) => {
   const line = (member) => personLine(client, member.user_id,
     member.role !== "member" && h("span", { class: "role" }, member.role),
     leads && member.user_id !== client.me && (LEADS[member.role] < LEADS[own] || own === "owner")
-      && iconButton("more", `Options for ${client.model.nameOf(member.user_id)}`, (event) => options(member, event.currentTarget), { "aria-haspopup": "menu" }));
+      && iconButton("more", `Options for ${client.model.nameOf(member.user_id)}`, (event) => options(member, event.currentTarget),
+        { "aria-haspopup": "menu" }));
   const leave = () => confirm("Leave this group?", "You will no longer see what is written in it.", "Leave", async () => {
     await client.api.call("DELETE", `${path}/members/${client.me}`);
     client.model.dropThread(thread_id);
@@ -58,7 +59,8 @@ export const groupDialog = async (client, thread_id) => {
   dialog(client.model.titleOf(thread),
     leads && [form([field("Title", { name: "title", value: thread.title, required: true, maxlength: "64" })], "Rename",
       ({ title }) => change("PATCH", "", { title: title.trim() }, "Renamed"), ""),
-    h("div", { class: "actions" }, picture, h("button", { type: "button", click: () => picture.click() }, "Change picture")), h("h3", {}, "Add somebody"),
+    h("div", { class: "actions" }, picture, h("button", { type: "button", click: () => picture.click() }, "Change picture")),
+    h("h3", {}, "Add somebody"),
     findForm(client, "Add to group", ({ user_id, display_name }) => change("PUT", `/members/${user_id}`, {}, `${display_name} added`))],
     h("h3", {}, `${members.length} ${members.length === 1 ? "member" : "members"}`), h("ul", { class: "plain" }, members.map(line)),
     h("div", { class: "actions" }, h("button", { type: "button", class: "danger", click: leave }, "Leave group")));

@@ -77,11 +77,13 @@ export class Inbox {
     const count = unread > 999 ? "999+" : unread;
     const content = h("a", { href: `#/t/${thread_id}`, "aria-current": isOpen ? "page" : null },
       avatar(client, peer?.user_id ?? thread_id, name, picture, online),
-      h("span", { class: "what" }, h("b", { dir: "auto" }, name), h("span", { class: "snippet", dir: thread.kind === "group" ? null : "auto" }, snippet)),
+      h("span", { class: "what" }, h("b", { dir: "auto" }, name),
+        h("span", { class: "snippet", dir: thread.kind === "group" ? null : "auto" }, snippet)),
       h("span", { class: "when" }, timeElement(updated_at, briefly(updated_at)),
         h("span", { class: "badges" }, pinned && h("span", { class: "soft", role: "img", "aria-label": "Pinned", title: "Pinned" }, "⚲"),
           muted && h("span", { class: "soft", role: "img", "aria-label": "Muted", title: "Muted" }, "⏾"),
-          mentions_unread > 0 && h("span", { class: "badge", role: "img", "aria-label": `${mentions_unread} mention you`, title: "You are mentioned" }, "@"),
+          mentions_unread > 0
+            && h("span", { class: "badge", role: "img", "aria-label": `${mentions_unread} mention you`, title: "You are mentioned" }, "@"),
           unread > 0 && h("span", { class: `badge count${muted ? " quiet" : ""}`, role: "img", "aria-label": `${unread} unread` }, String(count)))));
     const element = had?.element ?? h("li");
     const hadFocus = element.contains(document.activeElement);

@@ -102,7 +102,7 @@ const reactionsOf = (message, { client, thread }) => {
   }));
 };
 
-export const noticeText = ({ event, by, user_id, role, title }, model) => {
+const noticeText = ({ event, by, user_id, role, title }, model) => {
   const [who, whom] = [model.nameOf(by), user_id ? model.nameOf(user_id).replace(/^You$/, "you") : ""];
   const texts = {
     created: `${who} created the group${title ? ` “${title}”` : ""}`,

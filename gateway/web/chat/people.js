@@ -34,7 +34,8 @@ export const findForm = (client, action, act) =>
   });
 
 export const findDialog = (client) => dialog("Message somebody", findForm(client, "Find", (user) => personDialog(client, user.user_id)),
-  client.model.contacts.size > 0 && [h("h3", {}, "Contacts"), h("ul", { class: "plain" }, [...client.model.contacts.keys()].map((id) => personLine(client, id)))]);
+  client.model.contacts.size > 0 && [h("h3", {}, "Contacts"),
+    h("ul", { class: "plain" }, [...client.model.contacts.keys()].map((id) => personLine(client, id)))]);
 
 export const personDialog = async (client, user_id) => {
   const { model } = client;
@@ -54,7 +55,7 @@ export const personDialog = async (client, user_id) => {
         isBlocked ? h("button", { type: "button", click: again(() => client.block(user_id, false), "Unblocked") }, "Unblock")
           : h("button", { type: "button", class: "danger", click: () => confirm(`Block ${user.display_name}?`,
             "They can neither write to you, nor see you, nor add you to groups.", "Block", () => client.block(user_id, true)) }, "Block")),
-      isContact && form([field("Your name for them", { name: "alias", value: model.contacts.get(user_id) ?? "", maxlength: "64" }, "Only you see it")],
-        "Save name", async ({ alias }) => (await client.saveContact(user_id, alias.trim() || null), box.close()), "")]);
+      isContact && form([field("Your name for them", { name: "alias", value: model.contacts.get(user_id) ?? "", maxlength: "64" },
+        "Only you see it")], "Save name", async ({ alias }) => (await client.saveContact(user_id, alias.trim() || null), box.close()), "")]);
   return box;
 };

@@ -16,7 +16,8 @@ export const searchDialog = (client, thread_id = null) => {
   const line = (words) => (hit) => {
     const thread = model.threads.get(hit.thread_id);
     client.meet(hit.sender_id);
-    const where = `${model.nameOf(hit.sender_id)}${thread && !thread_id && (thread.kind === "group" || hit.sender_id === client.me) ? ` · ${model.titleOf(thread)}` : ""}`;
+    const isElsewhere = thread && !thread_id && (thread.kind === "group" || hit.sender_id === client.me);
+    const where = `${model.nameOf(hit.sender_id)}${isElsewhere ? ` · ${model.titleOf(thread)}` : ""}`;
     return h("li", {}, h("button", { type: "button", class: "hit", click: () => goTo(hit.thread_id, hit.number) },
       h("span", { class: "soft" }, h("span", { dir: "auto" }, where), timeElement(hit.sent_at, briefly(hit.sent_at))),
       h("span", { dir: "auto" }, rich(hit.snippet, words))));

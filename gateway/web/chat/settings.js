@@ -24,13 +24,19 @@ export const settingsDialog = async (client) => {
     await api.call("PUT", "/v1/me/picture", { body: { attachment_id } });
     again();
   }) });
-  const end = (session_id) => () => attempt(async () => (await api.call("DELETE", `/v1/sessions/${session_id}`), announce("Signed out there"), again()));
+  const end = (session_id) => () => attempt(async () => {
+    await api.call("DELETE", `/v1/sessions/${session_id}`);
+    announce("Signed out there");
+    again();
+  });
   const device = ({ session_id, device, last_used_at, current }) => h("li", { class: "person" },
-    h("span", {}, h("b", { dir: "auto" }, device ?? "A device"), h("span", { class: "soft" }, current ? "This device" : `Last used ${briefly(last_used_at)}`)),
+    h("span", {}, h("b", { dir: "auto" }, device ?? "A device"),
+      h("span", { class: "soft" }, current ? "This device" : `Last used ${briefly(last_used_at)}`)),
     !current && h("button", { type: "button", "aria-label": `Sign out ${device ?? "this device"}`, click: end(session_id) }, "Sign out"));
   const password = form([
     field("Current password", { name: "current", type: "password", autocomplete: "current-password", required: true }),
-    field("New password", { name: "new", type: "password", autocomplete: "new-password", required: true }, "At least 8 characters. All other devices are signed out."),
+    field("New password", { name: "new", type: "password", autocomplete: "new-password", required: true },
+      "At least 8 characters. All other devices are signed out."),
   ], "Change password", async (body, element) => {
     await api.call("POST", "/v1/me/password", { body });
     element.reset();
@@ -40,7 +46,8 @@ export const settingsDialog = async (client) => {
     const href = URL.createObjectURL(await api.get("/v1/me/export"));
     h("a", { href, download: "herald.ndjson" }).click();
   });
-  const leave = () => confirm("Sign out?", "What this device holds of your messages is deleted from it; also what was not sent yet.", "Sign out", () => api.logOut());
+  const leave = () => confirm("Sign out?",
+    "What this device holds of your messages is deleted from it; also what was not sent yet.", "Sign out", () => api.logOut());
   dialog("Settings", h("p", { class: "soft" }, `@${me.username}`), profile,
     h("div", { class: "actions" }, picture, h("button", { type: "button", click: () => picture.click() }, "Change picture")),
     h("h3", {}, "Devices"), h("ul", { class: "plain" }, sessions.map(device)), h("h3", {}, "Password"), password,

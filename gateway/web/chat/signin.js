@@ -11,11 +11,13 @@ const device = () => {
 /** A page that signs in; `done` is called once there is a session. */
 export const signInPage = (api, done) => {
   const page = h("main", { class: "sign-in" });
-  const username = () => field("Username", { name: "username", required: true, autocomplete: "username", autocapitalize: "none", spellcheck: "false" });
+  const username = () => field("Username", { name: "username", required: true,
+    autocomplete: "username", autocapitalize: "none", spellcheck: "false" });
+  const displayName = () => field("Display name", { name: "display_name", required: true, maxlength: "64", autocomplete: "name" });
   const password = (isNew) => field("Password", { name: "password", type: "password", required: true,
     autocomplete: isNew ? "new-password" : "current-password" }, isNew && "At least 8 characters; long sentences are best");
   const show = (isNew) => {
-    const fields = [username(), isNew && field("Display name", { name: "display_name", required: true, maxlength: "64", autocomplete: "name" }), password(isNew)];
+    const fields = [username(), isNew && displayName(), password(isNew)];
     const act = form(fields.filter(Boolean), isNew ? "Create account" : "Sign in", async (body) => {
       await (isNew ? api.signUp({ ...body, device: device() }) : api.logIn({ ...body, device: device() }));
       done();

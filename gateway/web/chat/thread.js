@@ -119,18 +119,21 @@ export class ThreadView {
     const { receipts } = await this.client.api.get(`/v1/threads/${this.thread_id}/receipts`);
     const others = receipts.filter(({ user_id }) => user_id !== this.client.me);
     const told = ({ user_id, delivered, delivered_at, read, read_at }) => {
-      const [word, at] = read >= number && read ? ["read", read_at] : delivered >= number && delivered ? ["delivered", delivered_at] : ["not yet", null];
+      const [word, at] = (read ?? 0) >= number ? ["read", read_at]
+        : (delivered ?? 0) >= number ? ["delivered", delivered_at] : ["not yet", null];
       this.client.meet(user_id);
-      return h("li", {}, h("span", { dir: "auto" }, this.client.model.nameOf(user_id)), h("span", { class: "soft" }, word, " ", at && timeElement(at, briefly(at))));
+      return h("li", {}, h("span", { dir: "auto" }, this.client.model.nameOf(user_id)),
+        h("span", { class: "soft" }, word, " ", at && timeElement(at, briefly(at))));
     };
     dialog("Who has read it", h("ul", { class: "plain" }, others.map(told)));
   }
 }
 
-/** Opens the conversation with somebody. */
+/** Goes to a conversation, or to a message in it; of nothing, to none. */
 export const goTo = (thread_id, number) => {
   document.querySelector("dialog[open]")?.close();
   location.hash = `#/t/${thread_id}${number ? `/${number}` : ""}`;
 };
 
+/** Opens the conversation with somebody. */
 export const write = (client, user_id) => attempt(async () => goTo(await client.openDirect(user_id)));

@@ -18,7 +18,7 @@ pub(super) struct Row {
     pub(super) sequence: i64,
     /// Of a fact about several people, which of them: 0, 1, 2 …
     pub(super) item: i32,
-    pub(super) at: chrono::NaiveDateTime,
+    pub(super) decided_at: chrono::NaiveDateTime,
     /// Who did it.
     pub(super) actor: Option<String>,
     /// Whom it is about: the account's owner, who was added, whose receipt it is.
@@ -81,7 +81,7 @@ pub(super) fn rows(event: &CloudEvent, names: &Names) -> Vec<Row> {
         partition: i32::from(event.position.partition.0),
         sequence: i64::try_from(event.position.sequence).unwrap_or(i64::MAX),
         item: i32::try_from(item).unwrap_or(i32::MAX),
-        at: event.time.naive_utc(),
+        decided_at: event.time.naive_utc(),
         actor: event.by.map(|by| names.of(by.uuid())),
         person: id(&field(data, "user_id"))
             .or_else(|| id(&field(data, "peer")))
