@@ -164,7 +164,14 @@ impl Views {
         let mut map = self.shards.subscribe();
         loop {
             let shards = Arc::clone(&map.borrow_and_update());
-            let answer = match question().await {
+            let asked = async {
+                // Of several databases the question chooses; the one that there is can be waited for before.
+                if let Some(only) = shards.only() {
+                    self.reached_in(only, shards.names(), view, wanted, deadline).await?;
+                }
+                question().await
+            };
+            let answer = match asked.await {
                 Err(Error::Moved) if timeout_at(deadline, map.changed()).await.is_ok() => continue,
                 answer => answer?,
             };
