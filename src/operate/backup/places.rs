@@ -26,7 +26,10 @@ pub const PLACES: &[(&str, Place)] = &[
     ("SESSIONS", Place::LeftOut("every session ends with a restore")),
     ("SIGNING", Place::LeftOut("made anew, so that no token of before is good")),
     ("SNAPSHOTS", Place::LeftOut("made of the facts again")),
-    ("TILES", Place::LeftOut("signed with a key that is made anew; heads that lie elsewhere still tell what the log was")),
+    (
+        "TILES",
+        Place::LeftOut("signed with a key that is made anew; heads that lie elsewhere still tell what the log was"),
+    ),
     ("PRESENCE", Place::LeftOut("who was connected then is not connected any more")),
     ("GATEWAYS", Place::LeftOut("the leases of nodes that are gone")),
     ("PUSHES", Place::LeftOut("what was to be pushed then is read or old")),
