@@ -63,7 +63,7 @@ async fn metrics_tell_what_happened() {
         ("herald_projection_batch_events_sum{view=\"timeline\"}", 9.0),
         ("herald_projection_commit_duration_seconds_count{view=\"inbox\"}", 1.0),
         ("herald_projection_lag_events{view=\"directory\",database=\"0\",partition=\"0\"}", 0.0),
-        ("herald_projection_lag_seconds{view=\"directory\",partition=\"0\"}", 0.0),
+        ("herald_projection_lag_seconds{view=\"directory\",database=\"0\",partition=\"0\"}", 0.0),
         ("herald_gateway_sockets", 0.0),
         ("herald_gateway_frames_total{direction=\"received\"}", 4.0),
         ("herald_gateway_frames_total{direction=\"sent\"}", 5.0),
