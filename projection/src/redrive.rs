@@ -78,7 +78,10 @@ pub async fn redrive(log: &EventLog, databases: &Map, one: &Quarantined) -> Resu
     let mut shards = databases.shards();
     let (_, url) = shards.find(|(share, _)| *share == one.share).ok_or(Error::Gone)?;
     let mut connection = Database::new(url)?.connect(Schema::living(one.view)).await?;
-    with_projection!(one.view, P => redrive_as::<P>(log, &mut connection, one).await)
+    let applied = with_projection!(one.view, P => redrive_as::<P>(log, &mut connection, one).await);
+    // Who comes next need not wait until the server has heard that the connection is closed; that ends the lock in any case.
+    drop(sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await);
+    applied
 }
 
 async fn redrive_as<P: Store>(log: &EventLog, connection: &mut PgConnection, one: &Quarantined) -> Result<u64, Error> {
