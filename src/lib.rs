@@ -14,3 +14,4 @@ pub mod node;
 mod nodes;
 pub mod operate;
 mod push;
+mod secret;

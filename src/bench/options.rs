@@ -98,8 +98,8 @@ pub struct Options {
     /// How long the load runs before.
     #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=30))]
     pub warm_up: u64,
-    /// Measures what one of each thing costs here, and writes it down for `herald estimate --costs`.
-    #[arg(long, value_name = "FILE", exclusive = true)]
+    /// Instead of one work, several with loads of their own: what one of each thing costs here, for `herald estimate --costs`.
+    #[arg(long, value_name = "FILE")]
     pub calibrate: Option<PathBuf>,
     /// Leaves out what the servers do bare.
     #[arg(long)]

@@ -17,8 +17,9 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::guardian::Plan;
-use super::users::{Passwords, User, write_secret};
+use super::users::{Passwords, User};
 use super::{Durability, Error, READY_MINUTES, ports, process};
+use crate::secret;
 
 const NAME: &str = "nats-server";
 /// Who may do what.
@@ -120,7 +121,7 @@ pub(super) async fn start(plan: &Plan, place: &Place, slot: &mut Option<Child>) 
     ];
     for (name, text) in parts {
         let part = folder.join(name);
-        write_secret(&part, text.as_bytes()).map_err(|error| Error::folder("write", &part, &error))?;
+        secret::keep(&part, text.as_bytes()).map_err(|error| Error::folder("write", &part, &error))?;
     }
     let (out, err) = process::open_log(&log).map_err(|error| Error::folder("write", &log, &error))?;
 

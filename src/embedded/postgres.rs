@@ -12,8 +12,9 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::guardian::Plan;
-use super::users::{secret, write_secret};
+use super::users;
 use super::{Error, READY_MINUTES, ports, process};
+use crate::secret;
 
 const NAME: &str = "PostgreSQL";
 const USER: &str = "herald";
@@ -98,7 +99,7 @@ async fn create(plan: &Plan, cluster: &Path, log: &Path) -> Result<(), Error> {
     if new.exists() {
         fs::remove_dir_all(&new).map_err(step("remove", &new))?;
     }
-    secret().and_then(|secret| write_secret(&password, secret.as_bytes())).map_err(step("write", &password))?;
+    users::password().and_then(|made| secret::keep(&password, made.as_bytes())).map_err(step("write", &password))?;
     plan.account.own(&password).map_err(step("give away", &password))?;
 
     let mut initdb = command(plan, "initdb");

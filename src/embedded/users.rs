@@ -2,14 +2,14 @@
 //! and their passwords, made once and kept with the data, for its owner's eyes.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::secret;
 
 const FILE: &str = "nats-passwords.json";
 
@@ -60,7 +60,7 @@ impl Passwords {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let made = Self::make().map_err(failed)?;
                 let new = path.with_extension("new");
-                write_secret(&new, &serde_json::to_vec(&made).expect("passwords are plain data")).map_err(failed)?;
+                secret::keep(&new, &serde_json::to_vec(&made).expect("passwords are plain data")).map_err(failed)?;
                 fs::rename(&new, &path).map_err(failed)?;
                 Ok(made)
             }
@@ -82,7 +82,13 @@ impl Passwords {
     }
 
     fn make() -> io::Result<Self> {
-        Ok(Self { herald: secret()?, edge: secret()?, projection: secret()?, consumer: secret()?, routes: secret()? })
+        Ok(Self {
+            herald: password()?,
+            edge: password()?,
+            projection: password()?,
+            consumer: password()?,
+            routes: password()?,
+        })
     }
 
     fn password(&self, user: User) -> &str {
@@ -102,17 +108,6 @@ impl fmt::Debug for Passwords {
 }
 
 /// 128 random bits. NATS reads what begins with a digit as a number, so it begins with a letter.
-pub(super) fn secret() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(format!("p{:032x}", u128::from_ne_bytes(bytes)))
-}
-
-/// Writes a file that only its owner can read, in place of one that may be there.
-pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
+pub(super) fn password() -> io::Result<String> {
+    Ok(format!("p{}", secret::hex(&secret::random::<16>()?)))
 }

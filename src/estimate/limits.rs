@@ -31,9 +31,7 @@ const LIMITS: [(&str, &str, Check); 6] = [
         "a router for each partition, that forwards to who has asked for a thread",
         |people, costs, machine| {
             let plan = Plan::of(people, costs, machine);
-            plan.roles
-                .iter()
-                .any(|role| role.name == "edge" && role.machines.is_none_or(|machines| machines > GATEWAYS))
+            plan.edge.machines.is_none_or(|machines| machines > GATEWAYS)
         },
     ),
     (
@@ -63,8 +61,7 @@ const LIMITS: [(&str, &str, Check); 6] = [
         "presence in partitions, as the log",
         |people, costs, machine| {
             let plan = Plan::of(people, costs, machine);
-            let gateways = plan.roles.first().and_then(|role| role.machines);
-            gateways.is_none_or(|gateways| plan.peak.hellos * 2.0 / gateways > PRESENCE)
+            plan.edge.machines.is_none_or(|gateways| plan.peak.hellos * 2.0 / gateways > PRESENCE)
         },
     ),
 ];

@@ -76,7 +76,7 @@ impl Estimate {
         let grown = |step: i32| {
             let dau = people.dau * 10_f64.powf(f64::from(step) / f64::from(STEPS));
             let plan = Plan::of(&people.with_dau(dau), costs, &machine);
-            let [edge, nats, postgres] = [0, 1, 2].map(|role: usize| plan.roles[role].machines);
+            let [edge, nats, postgres] = plan.roles().map(|role| role.machines);
             Grown { dau, edge, nats, postgres, terabytes: plan.log_terabytes + plan.view_terabytes }
         };
         Self {

@@ -50,8 +50,8 @@ pub(super) fn page(estimate: &Estimate) -> String {
     ));
     say(table(
         &["role", "machines", "bound by"],
-        plan.roles
-            .iter()
+        plan.roles()
+            .into_iter()
             .map(|role| [role.name.to_owned(), Machines(role.machines).to_string(), role.bound().to_owned()]),
     ));
     say(plot(

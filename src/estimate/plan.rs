@@ -57,8 +57,10 @@ pub(crate) struct Part {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Plan {
     pub(crate) peak: Rates,
-    /// Gateways and commands; NATS; databases.
-    pub(crate) roles: Vec<Role>,
+    /// Gateways and commands.
+    pub(crate) edge: Role,
+    pub(crate) nats: Role,
+    pub(crate) postgres: Role,
     pub(crate) partitions: f64,
     pub(crate) subjects: f64,
     pub(crate) log_bytes_a_day: f64,
@@ -130,15 +132,17 @@ impl Plan {
         let view_terabytes = (view_bytes_a_day * days + places) / 1e12;
 
         let edge = edge(people, costs, machine, &peak);
-        let databases = databases(people, costs, machine, &peak, view_terabytes);
-        let readers = edge.machines.unwrap_or(f64::INFINITY) + databases.machines.unwrap_or(f64::INFINITY);
+        let postgres = postgres(people, costs, machine, &peak, view_terabytes);
+        let readers = edge.machines.unwrap_or(f64::INFINITY) + postgres.machines.unwrap_or(f64::INFINITY);
         let nats = nats(people, costs, machine, &peak, log_terabytes, readers);
         let events = people.kept().0;
         let rebuild_hours =
-            databases.machines.map(|machines| events / (costs.rebuild_per_second * machine.cores * machines) / 3_600.0);
+            postgres.machines.map(|machines| events / (costs.rebuild_per_second * machine.cores * machines) / 3_600.0);
         Self {
             peak,
-            roles: vec![edge, nats, databases],
+            edge,
+            nats,
+            postgres,
             partitions: partitions(&peak, costs, machine),
             subjects: people.subjects(),
             log_bytes_a_day,
@@ -154,7 +158,11 @@ impl Plan {
     }
 
     pub(crate) fn machines(&self) -> Option<f64> {
-        self.roles.iter().map(|role| role.machines).sum()
+        self.roles().map(|role| role.machines).into_iter().sum()
+    }
+
+    pub(crate) fn roles(&self) -> [&Role; 3] {
+        [&self.edge, &self.nats, &self.postgres]
     }
 }
 
@@ -197,7 +205,7 @@ fn nats(people: &People, costs: &Costs, machine: &Machine, peak: &Rates, terabyt
     )
 }
 
-fn databases(people: &People, costs: &Costs, machine: &Machine, peak: &Rates, terabytes: f64) -> Role {
+fn postgres(people: &People, costs: &Costs, machine: &Machine, peak: &Rates, terabytes: f64) -> Role {
     let work =
         peak.messages * costs.message_postgres_us + peak.hellos * costs.hello_postgres_us + peak.reads * costs.read_us;
     let wal = peak.messages * costs.wal_bytes * (machine.standbys - 1.0);

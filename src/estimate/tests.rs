@@ -61,7 +61,7 @@ fn more_people_never_take_fewer_machines() {
 fn a_gateway_that_does_nothing_but_read_the_log_is_a_limit_and_not_a_number() {
     let costs = Costs { tail_edge_us: 1e6, ..Costs::default() };
     let estimate = estimate("--dau 1B", &costs);
-    assert_eq!(estimate.plan.roles[0].machines, None);
+    assert_eq!(estimate.plan.edge.machines, None);
     assert_eq!(estimate.plan.machines(), None);
     assert!(estimate.to_string().contains('∞'));
 }

@@ -81,7 +81,7 @@ impl fmt::Display for Estimate {
             machine.network,
             machine.full * 100.0
         )?;
-        for role in &plan.roles {
+        for role in plan.roles() {
             let parts: Vec<_> =
                 role.by.iter().map(|Part { part, machines }| format!("{part} {}", Machines(*machines))).collect();
             let note = format!("bound by {} ({})", role.bound(), parts.join(", "));

@@ -18,8 +18,12 @@ use crate::embedded::Addresses;
 use ::events::{EventLog, Share};
 use anyhow::Context;
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use projection::View;
-use std::path::PathBuf;
+use std::{
+    io::{IsTerminal, stderr},
+    path::PathBuf,
+};
 
 /// Exit codes beyond success (0), failure (1) and a command line that will not do (2).
 pub(crate) const DIFFERENT: u8 = 3;
@@ -104,6 +108,14 @@ async fn attend(nats_url: &str) -> anyhow::Result<EventLog> {
 /// A view, and its database where there are several.
 pub(crate) fn named(view: View, share: Share) -> String {
     if share == Share::WHOLE { view.to_string() } else { format!("{view} {share}") }
+}
+
+/// How far something long has come, for who sits at a terminal.
+pub(crate) fn bar(style: &str, of: u64) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    ProgressBar::new(of).with_style(ProgressStyle::with_template(style).expect("a template of ours"))
 }
 
 /// How much is shown of what others have written.

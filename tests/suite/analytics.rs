@@ -2,8 +2,8 @@
 //! `docs/analytics.md`, asked as they stand there.
 
 use crate::{
-    consumers::{pythons, run},
     harness::{folder, program},
+    packages::{self, run},
     people::Person,
     process::Process,
 };
@@ -27,7 +27,7 @@ async fn ask(lake: &Path, question: &str) -> Vec<Vec<Value>> {
     const PROGRAM: &str = "import duckdb, json, sys\n\
         print(json.dumps(duckdb.sql(sys.argv[1]).fetchall(), default=str))";
     let mut python = Command::new("python3");
-    python.args(["-c", PROGRAM, question]).env("PYTHONPATH", pythons().await).current_dir(lake);
+    python.args(["-c", PROGRAM, question]).env("PYTHONPATH", packages::python("consumers").await).current_dir(lake);
     serde_json::from_str(&run(&mut python).await).unwrap()
 }
 

@@ -25,6 +25,7 @@ mod handler;
 mod harness;
 mod log;
 mod nodes;
+mod packages;
 mod people;
 mod presence;
 mod process;

@@ -3,6 +3,7 @@
 
 use crate::{
     harness::{self, Deployment, Herald},
+    packages,
     people::{PASSWORD, Person},
     process::{Process, free_address},
     raw::Raw,
@@ -12,14 +13,12 @@ use events::{
 };
 use reqwest::StatusCode;
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
-    sync::OnceCell,
 };
 
 /// Messages of the long thread.
@@ -37,7 +36,7 @@ impl Story {
         let child = Command::new("python3")
             .arg(own.join("stories.py"))
             .args(name.split_whitespace())
-            .env("PYTHONPATH", packages(&own).await)
+            .env("PYTHONPATH", packages::python("web").await)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("HERALD_URL", url)
             .env("HERALD_USERNAME", username)
@@ -105,25 +104,6 @@ impl Server {
         while !reqwest::get(format!("{url}/readyz")).await.is_ok_and(|answer| answer.status() == StatusCode::OK) {}
         url
     }
-}
-
-/// The folder of Python packages, as the requirements pin them.
-async fn packages(own: &Path) -> &'static Path {
-    static PACKAGES: OnceCell<PathBuf> = OnceCell::const_new();
-    let install = async || {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("web-packages");
-        let (wanted, has) = (own.join("requirements.txt"), folder.join("requirements.txt"));
-        if fs::read(&has).ok() != fs::read(&wanted).ok() {
-            fs::remove_dir_all(&folder).ok();
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]);
-            let output = pip.arg("--target").arg(&folder).arg("-r").arg(&wanted).output().await.unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            fs::copy(&wanted, &has).unwrap();
-        }
-        folder
-    };
-    PACKAGES.get_or_init(install).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

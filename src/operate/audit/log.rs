@@ -1,15 +1,14 @@
 //! The log held against what is kept and signed of it, and signed anew.
 
-use crate::operate::{Attended, DIFFERENT, Deployment, printable};
+use crate::operate::{Attended, DIFFERENT, Deployment, bar, printable};
 use ::audit::{Against, Ledger, PublicKey, Report, Signed};
 use anyhow::{Context, bail};
 use clap::Args;
 use events::{Clock, Partition};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::{
     fs::{self, OpenOptions},
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -66,7 +65,7 @@ pub(super) async fn verify(options: Verify) -> anyhow::Result<ExitCode> {
     }
     let mut reports = Vec::new();
     for key in ledger.keys().len().try_into().map(partitions)? {
-        let bar = bar(key);
+        let bar = bar("partition {prefix} {bar:30} {pos}/{len} {per_sec}, {eta} left", 0).with_prefix(key.to_string());
         let told = |at, of| {
             bar.set_length(of);
             bar.set_position(at);
@@ -158,16 +157,6 @@ pub(super) fn heads(file: &Path, keys: &[PublicKey]) -> anyhow::Result<Vec<Signe
 
 fn partitions(count: u16) -> impl Iterator<Item = Partition> {
     (0..count).map(Partition)
-}
-
-/// For who sits at a terminal.
-fn bar(partition: Partition) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let template = "partition {prefix} {bar:30} {pos}/{len} {per_sec}, {eta} left";
-    let style = ProgressStyle::with_template(template).expect("a template of ours");
-    ProgressBar::new(0).with_style(style).with_prefix(partition.to_string())
 }
 
 fn as_text(report: &Report) -> String {

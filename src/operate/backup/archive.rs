@@ -2,6 +2,7 @@
 //! of all of them as `sha256sum -c` reads them. Written under another name until
 //! it is whole; read only where every sum is right.
 
+use crate::secret::hex;
 use anyhow::{Context, bail, ensure};
 use events::{EventId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -231,13 +232,4 @@ fn sum_of(path: &Path) -> anyhow::Result<String> {
             read => digest.update(&portion[..read]),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        write!(digits, "{byte:02x}").expect("a text takes whatever is written to it");
-    }
-    digits
 }

@@ -5,22 +5,23 @@
 mod row;
 mod store;
 
-use super::INTERRUPTED;
-use crate::{cli::pin_stop, embedded::Addresses};
+use super::{INTERRUPTED, bar};
+use crate::{
+    cli::pin_stop,
+    embedded::Addresses,
+    secret::{self, hex},
+};
 use anyhow::{Context, bail};
 use clap::Args;
 use events::{cloudevent::source, log::Reading};
-use indicatif::{ProgressBar, ProgressStyle};
 use row::{Names, rows, type_of};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, IsTerminal, Write, stderr, stdout},
-    os::unix::fs::OpenOptionsExt,
+    fs,
+    io::{ErrorKind, Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 use store::{Chunk, Store};
 
@@ -28,7 +29,6 @@ use store::{Chunk, Store};
 const WINDOW: usize = 1_000;
 /// Rows in memory, and so in files of one commit.
 const ROWS: usize = 250_000;
-const FRAME: Duration = Duration::from_millis(100);
 
 /// Write the log as Parquet, by type and day, for analytics.
 ///
@@ -73,7 +73,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     let reading = Reading::open(&url, "", false).await.context("the log was not opened")?;
     let (names, pseudonyms) = if options.ids {
-        (Names::Ids, None)
+        (Names::Plain, None)
     } else {
         let key = key(&options.key.unwrap_or_else(|| options.data.join("analytics.key")))?;
         (Names::keyed(&key), Some(hex(&Sha256::digest(key)[..8])))
@@ -116,7 +116,7 @@ async fn export(reading: &Reading, store: &mut Store, names: &Names) -> anyhow::
             open.push((partition, reading.facts(partition, None, after, Some(end), WINDOW)));
         }
     }
-    let progress = progress(of);
+    let progress = bar("{bar:30} {human_pos}/{human_len} facts, {per_sec}, {eta} left", of);
     while !open.is_empty() {
         let mut chunk = Chunk::new();
         let mut count = 0;
@@ -147,36 +147,20 @@ async fn export(reading: &Reading, store: &mut Store, names: &Names) -> anyhow::
     Ok(())
 }
 
-fn progress(of: u64) -> ProgressBar {
-    let bar = if stderr().is_terminal() { ProgressBar::new(of) } else { ProgressBar::hidden() };
-    let style = "{bar:30} {human_pos}/{human_len} facts, {per_sec}, {eta} left";
-    bar.set_style(ProgressStyle::with_template(style).expect("a template of ours"));
-    bar.enable_steady_tick(FRAME);
-    bar
-}
-
 /// The key in a file, which is made where there is none.
 fn key(path: &Path) -> anyhow::Result<[u8; 32]> {
     let shown = || path.display().to_string();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let mut made = [0; 32];
-            getrandom::fill(&mut made).context("no random bytes")?;
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(shown)?;
-            writeln!(file, "{}", hex(&made))?;
-            file.sync_all()?;
+            let made = secret::random()?;
+            secret::keep(path, format!("{}\n", hex(&made)).as_bytes()).with_context(shown)?;
             return Ok(made);
         }
         Err(error) => return Err(error).with_context(shown),
     };
     let bytes = parse(text.trim()).with_context(|| format!("{}: a key is 64 hexadecimal digits", path.display()))?;
     Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn parse(digits: &str) -> Option<[u8; 32]> {

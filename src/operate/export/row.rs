@@ -1,4 +1,4 @@
-//! A fact as rows for analytics: who, when and how much, never what. Ids of
+//! A fact as rows for analytics: who, when and how much, never what. Plain of
 //! people and threads are pseudonyms: the same for the same, and to be told from
 //! nobody's id without the key. Pure.
 
@@ -39,7 +39,7 @@ pub(super) struct Row {
 #[derive(Clone)]
 pub(super) enum Names {
     Pseudonyms(Hmac<Sha256>),
-    Ids,
+    Plain,
 }
 
 impl Names {
@@ -49,7 +49,7 @@ impl Names {
 
     fn of(&self, id: Uuid) -> String {
         match self {
-            Self::Ids => id.to_string(),
+            Self::Plain => id.to_string(),
             Self::Pseudonyms(keyed) => {
                 let hash = keyed.clone().chain_update(id.as_bytes()).finalize().into_bytes();
                 uuid::Builder::from_custom_bytes(hash[..16].try_into().expect("SHA-256 has 32 bytes"))

@@ -5,5 +5,3 @@ mod printed;
 mod reading;
 mod rights;
 mod snippets;
-
-pub use snippets::{pythons, run};

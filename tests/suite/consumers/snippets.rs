@@ -3,22 +3,13 @@
 
 use crate::{
     harness::{folder, program},
+    packages::{self, run},
     people::Person,
     process::Process,
 };
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 use tokio::process::Command;
-
-/// What the snippets import, pinned.
-fn own(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consumers").join(file)
-}
 
 /// The one program of that language on the page.
 fn snippet(language: &str) -> String {
@@ -30,58 +21,16 @@ fn snippet(language: &str) -> String {
     snippet.unwrap().split("```").next().unwrap().to_owned()
 }
 
-pub async fn run(command: &mut Command) -> String {
-    let said = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
-    let said = said.unwrap_or_else(|error| panic!("{command:?}: {error}; `.ci/run` says what has to be installed"));
-    let (out, error) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    assert!(said.status.success(), "{command:?}\n{out}\n{error}");
-    out.into_owned()
-}
-
-/// A folder with packages, made anew where other ones are wanted.
-async fn packages(name: &str, files: &[&str], install: impl FnOnce(&Path) -> Command) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let differs = |file: &&str| fs::read(folder.join(file)).ok() != fs::read(own(file)).ok();
-    if files.iter().any(differs) {
-        fs::remove_dir_all(&folder).ok();
-        let new = folder.with_extension("new");
-        fs::remove_dir_all(&new).ok();
-        fs::create_dir_all(&new).unwrap();
-        for file in files {
-            fs::copy(own(file), new.join(file)).unwrap();
-        }
-        run(&mut install(&new)).await;
-        fs::rename(&new, &folder).unwrap();
-    }
-    folder
-}
-
-/// The folder of Python's packages.
-pub async fn pythons() -> PathBuf {
-    let install = packages("consumers-python", &["requirements.txt"], |folder| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-        pip.arg("--target").arg(folder).arg("-r").arg(folder.join("requirements.txt"));
-        pip
-    });
-    install.await
-}
-
 async fn python(url: &str) -> String {
     run(Command::new("python3")
         .args(["-c", &snippet("python")])
-        .env("PYTHONPATH", pythons().await)
+        .env("PYTHONPATH", packages::python("consumers").await)
         .env("HERALD_NATS_URL", url))
     .await
 }
 
 async fn javascript(url: &str) -> String {
-    let folder = packages("consumers-node", &["package.json", "package-lock.json"], |folder| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
-        npm
-    });
-    let folder = folder.await;
+    let folder = packages::node("consumers").await;
     let file = folder.join(format!("snippet-{}.mjs", std::process::id()));
     fs::write(&file, snippet("js")).unwrap();
     let said = run(Command::new("node").arg(&file).env("HERALD_NATS_URL", url)).await;
