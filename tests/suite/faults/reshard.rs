@@ -88,7 +88,7 @@ pub(super) async fn resharded_under_load(story: &Story, between: usize) {
     sqlx::query(AssertSqlSafe("DROP DATABASE herald_1 WITH (FORCE)")).execute(&mut admin).await.unwrap();
     story.tell("a database of two is dropped");
     load.ledger.more(between).await;
-    rig.settled().await;
+    rig.ready().await;
     load.ledger.more(between).await;
 
     let reads = load.end().await;

@@ -215,30 +215,26 @@ impl Rig {
         Process::launch(&self.heralds[node].program, &arguments, self.heralds[node].address)
     }
 
-    /// Until every herald says that it can serve.
+    /// Until every herald says that it can serve, and has all its databases.
     pub(super) async fn ready(&self) {
-        let ready = async {
-            for url in self.urls() {
-                while readiness(&url).await.is_none() {}
-            }
-        };
-        timeout(PATIENCE, ready).await.expect("it heals unaided");
-        self.story.tell("all are ready");
+        self.until("ready", |state| state["databases_away"] == json!([])).await;
     }
 
-    /// Until the views have applied all of the log, when nobody writes any more.
+    /// Until the views have applied all of the log. Only when nobody writes any more: else there may be no such moment.
     pub(super) async fn settled(&self) {
-        let no_lag = |state: Value| {
-            let views = state["views"].as_array().unwrap();
-            state["databases_away"] == json!([]) && views.iter().all(|view| view["lag"] == 0)
-        };
-        let settled = async {
+        let no_lag = |state: &Value| state["views"].as_array().unwrap().iter().all(|view| view["lag"] == 0);
+        self.until("settled", |state| state["databases_away"] == json!([]) && no_lag(state)).await;
+    }
+
+    /// Until every herald can serve and says so of itself.
+    async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) {
+        let all = async {
             for url in self.urls() {
-                while !readiness(&url).await.is_some_and(no_lag) {}
+                while !readiness(&url).await.is_some_and(|state| holds(&state)) {}
             }
         };
-        timeout(PATIENCE, settled).await.expect("the views catch up unaided");
-        self.story.tell("all is applied");
+        timeout(PATIENCE, all).await.unwrap_or_else(|_| panic!("it gets {what} unaided"));
+        self.story.tell(format!("all are {what}"));
     }
 
     /// The log, not through any herald.
