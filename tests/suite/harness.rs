@@ -105,6 +105,15 @@ impl Deployment {
         Map::of(&self.database_url)
     }
 
+    /// A connection to each of them.
+    pub async fn connections(&self) -> Vec<PgConnection> {
+        let mut connections = Vec::new();
+        for (_, url) in self.map().shards() {
+            connections.push(PgConnection::connect(url).await.unwrap());
+        }
+        connections
+    }
+
     fn settings(&self, roles: impl IntoIterator<Item = Role>) -> Settings {
         Settings {
             roles: BTreeSet::from_iter(roles),
