@@ -160,7 +160,7 @@ pub async fn make_database(name: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "which deployments the same tests run on is not theirs to say")]
-fn databases() -> u16 {
+pub fn databases() -> u16 {
     std::env::var("HERALD_TEST_DATABASES").map_or(1, |databases| databases.parse().expect("a number of databases"))
 }
 

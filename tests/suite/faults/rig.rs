@@ -3,7 +3,7 @@
 
 use super::story::Story;
 use crate::{
-    harness::{folder, program},
+    harness::{databases, folder, program},
     process::{Process, free_address, signal_child},
     proxy::Proxy,
 };
@@ -14,6 +14,7 @@ use events::{
 use herald::embedded::{self, Apart};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -77,7 +78,7 @@ impl Rig {
             data: data.clone(),
             durability: if nats_nodes == 1 { embedded::Durability::Fsync } else { embedded::Durability::Unsynced },
             nats_nodes,
-            databases: 1,
+            databases: databases(),
             nats_server: None,
             postgres: None,
             // What a killed process wrote the kernel still has.
@@ -113,8 +114,32 @@ impl Rig {
         self.apart.nats_url()
     }
 
+    /// Its databases, with commas between them.
     pub(super) fn database_url(&self) -> String {
         self.apart.database_url().unwrap()
+    }
+
+    pub(super) fn database_urls(&self) -> Vec<String> {
+        self.database_url().split(',').map(str::to_owned).collect()
+    }
+
+    /// The database of that name, of the server that has them all.
+    pub(super) fn database(&self, name: &str) -> String {
+        self.database_urls()[0].replace("/herald?", &format!("/{name}?"))
+    }
+
+    /// Drops that database from under whoever uses it.
+    pub(super) async fn drop_database(&self, name: &str) {
+        let mut admin = PgConnection::connect(&self.database("postgres")).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&mut admin).await.unwrap();
+        self.story.tell(format!("the database {name} is dropped"));
+    }
+
+    pub(super) async fn drop_databases(&self) {
+        for url in self.database_urls() {
+            let (_, name) = url.rsplit_once('/').unwrap();
+            self.drop_database(name.split('?').next().unwrap()).await;
+        }
     }
 
     /// kill -9, and until the process is gone.
@@ -193,7 +218,7 @@ impl Rig {
         if self.nats.len() == 1 {
             self.to_nats = Some(Proxy::before(&self.apart.nats_url()).await);
         }
-        self.to_postgres = Some(Proxy::before(&self.database_url()).await);
+        self.to_postgres = Some(Proxy::before(&self.database_urls()[0]).await);
     }
 
     fn launch(&self, node: usize) -> Process {
