@@ -29,7 +29,11 @@ mod timeline;
 mod view;
 
 #[cfg(test)]
+mod figures_tests;
+#[cfg(test)]
 mod search_tests;
+#[cfg(test)]
+mod sketch_tests;
 #[cfg(test)]
 mod tests;
 
