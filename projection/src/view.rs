@@ -16,10 +16,12 @@ pub enum View {
     Inbox,
     Search,
     Presence,
+    Figures,
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence];
+    pub const ALL: [Self; 6] =
+        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Figures];
 
     /// The name of its schema, under which its checkpoints are announced too.
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl View {
             Self::Inbox => "inbox",
             Self::Search => "search",
             Self::Presence => "presence",
+            Self::Figures => "figures",
         }
     }
 
@@ -37,16 +40,18 @@ impl View {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 5,
             Self::Search | Self::Presence => 3,
+            Self::Figures => 1,
         }
     }
 
     /// The streams that its rows in a database are made of. A block is a fact of two people's thread, and lies with who
-    /// wants it.
+    /// wants it. Figures are all in the first database.
     pub fn streams(self, names: &Names, share: Share) -> Vec<Partition> {
         match self {
             Self::Timeline | Self::Inbox | Self::Search => names.partitions().filter(|of| share.has(*of)).collect(),
             Self::Directory => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
+            Self::Figures => names.partitions().filter(|of| share.index() == 0 || share.has(*of)).collect(),
         }
     }
 
@@ -78,6 +83,7 @@ impl View {
             Self::Inbox => sqlx::migrate!("../migrations/inbox"),
             Self::Search => sqlx::migrate!("../migrations/search"),
             Self::Presence => sqlx::migrate!("../migrations/presence"),
+            Self::Figures => sqlx::migrate!("../migrations/figures"),
         };
         let mut migrator = Migrator::with_migrations(control.iter().chain(own.iter()).cloned().collect());
         migrator.set_locking(false);
@@ -113,6 +119,10 @@ macro_rules! with_projection {
             }
             $crate::View::Presence => {
                 type $projection = $crate::presence::Presence;
+                $work
+            }
+            $crate::View::Figures => {
+                type $projection = $crate::figures::Figures;
                 $work
             }
         }

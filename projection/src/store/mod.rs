@@ -5,6 +5,7 @@
 pub(crate) mod checkpoint;
 mod copy;
 mod directory;
+mod figures;
 mod inbox;
 mod membership;
 mod pictures;
