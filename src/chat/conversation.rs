@@ -48,9 +48,9 @@ pub(super) struct Conversation {
     wire: Option<Wire>,
     /// `None` once it has ended.
     input: Option<mpsc::Receiver<io::Result<String>>>,
-    /// Something could not be done.
-    has_failed: bool,
-    has_ponged: bool,
+    outcome: ExitCode,
+    /// Pings that were not answered.
+    pings: u32,
     /// Connections in a row that did not go live.
     attempt: u32,
     /// When to connect; `None` while connected, or until somebody does something.
@@ -76,8 +76,8 @@ impl Conversation {
             outbox: Outbox::default(),
             wire: None,
             input: None,
-            has_failed: false,
-            has_ponged: false,
+            outcome: ExitCode::SUCCESS,
+            pings: 0,
             attempt: 0,
             connect_at: Some(Instant::now()),
             send_at: None,
@@ -109,7 +109,7 @@ impl Conversation {
             }
         }
         self.settle().await?;
-        Ok(if self.has_failed && !self.screen.is_terminal { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(self.outcome)
     }
 
     /// Ends the session.
@@ -129,7 +129,9 @@ impl Conversation {
 
     /// Tells what could not be done.
     pub(super) fn fail(&mut self, why: &str) {
-        self.has_failed = true;
+        if !self.screen.is_terminal {
+            self.outcome = ExitCode::FAILURE;
+        }
         self.screen.complain(why);
     }
 
@@ -164,7 +166,7 @@ impl Conversation {
     async fn heard(&mut self, heard: Heard) -> anyhow::Result<()> {
         match heard {
             Heard::Frame(frame) => self.take(frame).await,
-            Heard::Ended(code, reason) => self.lost(code, &reason).await,
+            Heard::Ended(code, reason) => self.lost(code, &reason),
         }
     }
 
@@ -175,7 +177,7 @@ impl Conversation {
                 Step::Load(vector) => match self.load(&vector).await {
                     Ok(()) => steps.extend(self.session.loaded()),
                     Err(error) if is_over(&error) => return Err(error),
-                    Err(error) => return self.lost(None, &format!("{error:#}")).await,
+                    Err(error) => return self.lost(None, &format!("{error:#}")),
                 },
                 Step::Show(Frame { position, what }) => {
                     // Whatever is looked up for it has to have seen it.
@@ -189,7 +191,7 @@ impl Conversation {
                     self.outbox.live();
                     self.screen.ask()?;
                 }
-                Step::Pong => self.has_ponged = true,
+                Step::Pong => self.pings = 0,
             }
         }
         Ok(())
@@ -219,7 +221,7 @@ impl Conversation {
             self.connect_at = None;
             match Wire::open(self.account.url(), &mut self.session, self.account.token()).await {
                 Ok(wire) => self.wire = Some(wire),
-                Err(error) => self.lost(None, &format!("{error:#}")).await?,
+                Err(error) => self.lost(None, &format!("{error:#}"))?,
             }
         }
         if is_due(self.send_at) {
@@ -257,12 +259,12 @@ impl Conversation {
         let Some(wire) = &mut self.wire else { return Ok(()) };
         match wire.say(frame).await {
             Ok(()) => Ok(()),
-            Err(error) => self.lost(None, &format!("{error:#}")).await,
+            Err(error) => self.lost(None, &format!("{error:#}")),
         }
     }
 
     /// The connection has ended; whether and when to come back depends on why.
-    async fn lost(&mut self, code: Option<u16>, reason: &str) -> anyhow::Result<()> {
+    fn lost(&mut self, code: Option<u16>, reason: &str) -> anyhow::Result<()> {
         self.wire = None;
         self.outbox.cut();
         let chance = f64::from(self.ids.next().as_fields().1) / f64::from(u16::MAX);
@@ -292,9 +294,10 @@ impl Conversation {
         for receipt in self.known.receipts() {
             self.say(&receipt).await?;
         }
+        self.pings += 1;
         self.say(&json!({ "type": "ping" })).await?;
         let heard = async {
-            while !self.has_ponged && self.wire.is_some() {
+            while self.pings > 0 && self.wire.is_some() {
                 let heard = hear(self.wire.as_mut()).await;
                 self.heard(heard).await?;
             }

@@ -21,6 +21,7 @@ pub(super) struct Known {
 
 /// A conversation, as the inbox has it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Thread {
     pub(super) thread_id: Uuid,
     title: Option<String>,

@@ -16,13 +16,13 @@ pub(super) struct Style {
 
 impl Style {
     /// A message, and in what other conversation than the open one, if it is.
-    pub(super) fn message(&self, message: &Message, sender: &str, elsewhere: Option<&str>) -> String {
+    pub(super) fn message(self, message: &Message, sender: &str, elsewhere: Option<&str>) -> String {
         let text = text(message);
         format!("{}  {}: {text}", self.time(message.sent_at), self.name(sender, elsewhere))
     }
 
     /// What happened to a conversation.
-    pub(super) fn notice(&self, notice: &Notice, by: &str, whom: &str, elsewhere: Option<&str>) -> String {
+    pub(super) fn notice(self, notice: &Notice, by: &str, whom: &str, elsewhere: Option<&str>) -> String {
         let title = one_line(notice.title.as_deref().unwrap_or_default());
         let whom = one_line(whom);
         let what = match notice.change.as_str() {
@@ -40,17 +40,17 @@ impl Style {
     }
 
     /// Something that somebody did to a message.
-    pub(super) fn deed(&self, by: &str, what: &str, elsewhere: Option<&str>) -> String {
+    pub(super) fn deed(self, by: &str, what: &str, elsewhere: Option<&str>) -> String {
         format!("{} {}", self.name(by, elsewhere), one_line(what))
     }
 
-    fn name(&self, name: &str, elsewhere: Option<&str>) -> String {
+    fn name(self, name: &str, elsewhere: Option<&str>) -> String {
         let name = one_line(name);
         let name = if self.is_bold { format!("\x1b[1m{name}\x1b[0m") } else { name };
         elsewhere.map_or_else(|| name.clone(), |place| format!("{name} ({})", one_line(place)))
     }
 
-    fn time(&self, at: Timestamp) -> impl std::fmt::Display + use<> {
+    fn time(self, at: Timestamp) -> impl std::fmt::Display + use<> {
         let at: DateTime<Local> = at.into();
         at.format(if at.date_naive() == self.today { "%H:%M" } else { "%Y-%m-%d %H:%M" })
     }

@@ -24,7 +24,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
     while let Some((line, text)) = lines.next() {
         if let Some(language) = text.strip_prefix("```") {
             let inside = lines.by_ref().map(|(_, text)| text).take_while(|text| *text != "```");
-            let text = inside.map(|line| format!("{line}\n")).collect();
+            let text = inside.flat_map(|line| [line, "\n"]).collect();
             found.push(Block { line, language: language.to_owned(), note: note.to_owned(), text });
             note = "";
         } else if let Some(deed) = text.strip_prefix("<!-- browser ").and_then(|text| text.strip_suffix(" -->")) {

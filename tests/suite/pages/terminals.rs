@@ -66,7 +66,7 @@ impl Terminals {
             let place = format!("{page}:{}", block.line);
             let words: Vec<_> = block.note.split(' ').collect();
             match (block.language.as_str(), words.as_slice()) {
-                (_, ["not", "run", ..]) => {
+                (_, ["not", "run:", ..]) => {
                     left_out.push(format!("{page}: {}", block.text.lines().next().unwrap_or_default()));
                 }
                 ("sh", note) => {
@@ -79,7 +79,7 @@ impl Terminals {
                 ("text" | "json", [name, "sees"]) => self.see(&place, name, &block).await,
                 ("text" | "json", [""]) => self.see(&place, &last, &block).await,
                 ("browser", _) => {
-                    web::tell(&format!("tutorial_{}", block.text), &format!("http://{}", self.address)).await
+                    web::tell(&format!("tutorial_{}", block.text), &format!("http://{}", self.address)).await;
                 }
                 ("python", ["file", name]) => fs::write(self.folder.join(name), self.here(&block.text)).unwrap(),
                 other => panic!("{place}: nothing is known of {other:?}"),
@@ -149,10 +149,9 @@ fn loosened(word: &str) -> String {
     for letter in word.chars() {
         match letter {
             '…' => pattern.push_str(".*"),
-            '0'..='9' if pattern.ends_with(FIGURE) => {}
-            '0'..='9' => pattern.push_str(FIGURE),
             // What joins the parts of a figure belongs to it.
-            '.' | ',' | ':' | '-' | 'T' | 'Z' | '+' if pattern.ends_with(FIGURE) => {}
+            '0'..='9' | '.' | ',' | ':' | '-' | 'T' | 'Z' | '+' if pattern.ends_with(FIGURE) => {}
+            '0'..='9' => pattern.push_str(FIGURE),
             other => pattern.push_str(&escaped(other)),
         }
     }
