@@ -121,10 +121,19 @@ pub(crate) fn bar(style: &str, of: u64) -> ProgressBar {
 /// How much is shown of what others have written.
 const SHOWN: usize = 200;
 
-/// A text as one line that no terminal takes for anything else.
+/// The beginning of a text as one line that no terminal takes for anything else.
 pub(crate) fn printable(text: &str) -> String {
+    escaped(text.chars().take(SHOWN))
+}
+
+/// A text as one line that no terminal takes for anything else.
+pub(crate) fn one_line(text: &str) -> String {
+    escaped(text.chars())
+}
+
+fn escaped(text: impl Iterator<Item = char>) -> String {
     let mut line = String::new();
-    for letter in text.chars().take(SHOWN) {
+    for letter in text {
         if letter.is_control() {
             line.extend(letter.escape_default());
         } else {

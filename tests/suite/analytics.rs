@@ -5,6 +5,7 @@
 use crate::{
     harness::{folder, program},
     packages::{self, run},
+    pages::blocks,
     people::Person,
     process::Process,
 };
@@ -18,12 +19,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio::process::Command;
-
-/// The questions on the page, in their order.
-fn questions() -> Vec<String> {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/analytics.md")).unwrap();
-    page.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
-}
 
 /// The rows of an answer, in a folder that was exported to.
 async fn ask(lake: &Path, question: &str) -> Vec<Vec<Value>> {
@@ -120,7 +115,7 @@ async fn what_was_exported_is_what_the_log_has_once_and_nobodys_name() {
     let again: Value = serde_json::from_str(&run(&mut export(&data, &lake, &["--json"])).await).unwrap();
     assert_eq!((&again["added"], &again["rows"]), (&json!(0), &said["rows"]), "nothing twice");
 
-    let [active, messages, sizes, delays, retention] = questions().try_into().unwrap();
+    let [active, messages, sizes, delays, retention] = blocks::of("docs/analytics.md", "sql").try_into().unwrap();
     let day = |rows: &[Vec<Value>]| rows.iter().map(|row| row[1].as_u64().unwrap()).sum::<u64>();
     let were_active = ask(&lake, &active).await;
     assert_eq!(were_active.last().unwrap()[2], 2, "both: {were_active:?}");
