@@ -196,7 +196,8 @@ impl Node {
         let (presence, keeper) = opened("the gateways' leases", of_bucket, open).await?;
         self.tasks.spawn(until(self.stop.clone(), keeper));
         let stop = self.stop.clone();
-        let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
+        let hub =
+            Hub::start(log.clone(), clock.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
         let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, push, tls, .. } = settings;
         if roles.contains(&Role::Command) {
             let open = async || Promises::open(log.clone(), accounts.clone()).await;

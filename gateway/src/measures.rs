@@ -15,6 +15,7 @@ use std::{
 
 const REQUEST: &str = "http_server_request_duration_seconds";
 const SEND: &str = "herald_gateway_send_duration_seconds";
+const TOLD: &str = "herald_gateway_delivery_duration_seconds";
 const SOCKETS: &str = "herald_gateway_sockets";
 const FRAMES: &str = "herald_gateway_frames_total";
 const QUEUED: &str = "herald_gateway_queued_frames";
@@ -30,6 +31,7 @@ type OfRoute = HashMap<(&'static str, StatusCode), Histogram>;
 struct Edge {
     requests: RwLock<HashMap<String, OfRoute>>,
     sends: Histogram,
+    told: Histogram,
     sockets: Gauge,
     received: Counter,
     sent: Counter,
@@ -45,6 +47,11 @@ impl Edge {
     fn new() -> Self {
         describe_histogram!(REQUEST, Unit::Seconds, "Requests, until the answer's head is made.");
         describe_histogram!(SEND, Unit::Seconds, "Messages, over REST and sockets, until they are acknowledged.");
+        describe_histogram!(
+            TOLD,
+            Unit::Seconds,
+            "Facts from when they were decided, by that node's clock, until they are in the queues of this node's sockets."
+        );
         describe_gauge!(SOCKETS, "Open sockets.");
         describe_counter!(FRAMES, "Text frames, received from clients and sent to them.");
         describe_histogram!(QUEUED, Unit::Count, "Frames that waited for a socket when it was written to.");
@@ -58,6 +65,7 @@ impl Edge {
         Self {
             requests: RwLock::default(),
             sends: histogram!(SEND),
+            told: histogram!(TOLD),
             sockets: gauge!(SOCKETS),
             received: counter!(FRAMES, "direction" => "received"),
             sent: counter!(FRAMES, "direction" => "sent"),
@@ -113,6 +121,11 @@ pub(crate) fn answered(route: &str, method: &Method, status: StatusCode, took: D
 /// A message is in the log, or was before.
 pub(crate) fn acknowledged(took: Duration) {
     EDGE.sends.record(took);
+}
+
+/// The last of the facts that were told at one go.
+pub(crate) fn told(after: Duration) {
+    EDGE.told.record(after);
 }
 
 pub(crate) fn received() {

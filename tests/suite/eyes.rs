@@ -68,6 +68,7 @@ async fn metrics_tell_what_happened() {
         ("herald_projection_lag_seconds{view=\"directory\",database=\"0\",partition=\"0\"}", 0.0),
         ("herald_gateway_sockets", 0.0),
         ("herald_gateway_send_duration_seconds_count", 4.0),
+        ("herald_gateway_delivery_duration_seconds_count", 4.0),
         ("herald_gateway_frames_total{direction=\"received\"}", 4.0),
         ("herald_gateway_frames_total{direction=\"sent\"}", 5.0),
         ("herald_gateway_queued_frames_count", 4.0),

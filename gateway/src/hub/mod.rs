@@ -34,7 +34,7 @@ pub(crate) use told::{Said, Told};
 use crate::{app::DEAF_AFTER, measures};
 use command::{accounts::Accounts, presence::Presence, threads::Threads};
 use crowd::Crowd;
-use events::{Envelope, EventLog, Partition, Trace, Vector, log::LogError};
+use events::{Clock, Envelope, EventLog, Partition, Trace, Vector, log::LogError};
 use query::Views;
 use ring::Ring;
 use state::State;
@@ -73,6 +73,7 @@ struct Inner {
     behind: AtomicUsize,
     /// What the tails have heard is not dispatched in time.
     late: AtomicBool,
+    clock: Clock,
     presence: Presence,
     watching: Watching,
 }
@@ -83,6 +84,7 @@ impl Hub {
     #[expect(clippy::disallowed_methods, reason = "the hub owns its tails and ends them with the node")]
     pub fn start(
         log: EventLog,
+        clock: Clock,
         accounts: Accounts,
         threads: Threads,
         presence: Presence,
@@ -97,6 +99,7 @@ impl Hub {
             unknown_size: Notify::new(),
             behind,
             late: AtomicBool::new(false),
+            clock,
             presence,
             watching,
         }));
@@ -197,6 +200,10 @@ impl Hub {
             for go in batch.chunks(GO) {
                 crowd.hold(self.dispatch(go));
                 crowd.wake(began.elapsed());
+                // What the log had at the node's boot is late for nobody.
+                if let Some(last) = go.last().filter(|_| caught_up) {
+                    measures::told((self.0.clock.now() - last.at).to_std().unwrap_or_default());
+                }
                 tokio::task::yield_now().await;
             }
             if !caught_up && batch.last().is_some_and(|last| last.position.sequence >= end) {
