@@ -68,8 +68,10 @@ enum Command {
     Rebuild(operate::rebuild::Options),
     /// List the facts that a view could not apply, or try them again.
     Quarantine(operate::quarantine::Options),
-    /// Tell whether the log is what it was, and prove it.
+    /// Tell whether the log is what it was, prove it, and print who did what.
     Audit(operate::audit::Options),
+    /// Say who operates the deployment.
+    Operator(operate::operators::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<bench::Options>),
     /// See to the pushes that nobody took.
@@ -137,6 +139,9 @@ struct NodeArgs {
     idle_close: Option<Duration>,
     #[command(flatten)]
     push: PushArgs,
+    /// Where operators are served, with tokens of `herald operator add`: an address; nowhere unless given.
+    #[arg(long, env = "HERALD_OPERATOR_LISTEN", value_name = "ADDRESS", global = true)]
+    operator_listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -210,6 +215,7 @@ impl Cli {
             Some(Command::Quarantine(options)) => return operate(&log, operate::quarantine::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             Some(Command::Audit(options)) => return operate(&log, operate::audit::run(options)),
+            Some(Command::Operator(options)) => return operate(&log, operate::operators::run(options)),
             command => command,
         };
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;
@@ -332,7 +338,7 @@ async fn run(settings: Settings, nodes: u16, gauges: &Gauges, stop: &mut Stop) -
     let edge = settings.has_edge();
     let mut running = Vec::new();
     let work = async {
-        for settings in successive(&settings, nodes)? {
+        for settings in settings.successive(nodes)? {
             let node = Node::start(settings).await?;
             gauges.watch(node.sight());
             if edge {
@@ -350,16 +356,6 @@ async fn run(settings: Settings, nodes: u16, gauges: &Gauges, stop: &mut Stop) -
     outcome
 }
 
-/// The settings of so many nodes; each listens on the port after the last one's, or on any free one.
-fn successive(settings: &Settings, nodes: u16) -> anyhow::Result<Vec<Settings>> {
-    let first = settings.listen.port();
-    let listen = |node: u16| {
-        let port = if first == 0 { Some(0) } else { first.checked_add(node) };
-        port.map(|port| SocketAddr::new(settings.listen.ip(), port)).context("there are no ports after 65535")
-    };
-    (0..nodes).map(|node| Ok(Settings { listen: listen(node)?, ..settings.clone() })).collect()
-}
-
 fn settings(
     node: NodeArgs,
     log: Options,
@@ -367,12 +363,14 @@ fn settings(
     database_url: String,
     push: Option<gateway::push::Settings>,
 ) -> Settings {
+    let operator_listen = node.operator_listen;
     let NodeArgs { listen, attachments, allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = node;
     let attachments = attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}"));
     let rate_limits = rate_limits == Switch::On;
     Settings {
         roles,
         listen,
+        operator_listen,
         log,
         database_url,
         attachments,

@@ -1,6 +1,7 @@
 //! The composition of Herald: command line, configuration, embedded servers, and
 //! the node that runs the rooms together. Decides nothing about messages.
 
+mod announced;
 pub mod bench;
 pub mod cli;
 mod config;

@@ -1,12 +1,12 @@
 //! One node: the roles it was given, composed from the rooms, started in the
 //! order in which they need each other and stopped in the reverse one.
 
-use crate::metrics::Sight;
+use crate::{announced::follow, metrics::Sight};
 use anyhow::{Context, bail};
 use audit::{Ledger, LedgerError};
 use clap::ValueEnum;
 use command::{
-    Accounts, Attachments, Presence, Threads,
+    Accounts, Attachments, Operators, Presence, Threads,
     accounts::AccountError,
     attachments::AttachmentError,
     handler::Handler,
@@ -62,6 +62,8 @@ pub enum Role {
 pub struct Settings {
     pub roles: BTreeSet<Role>,
     pub listen: SocketAddr,
+    /// Where operators are served, if anywhere.
+    pub operator_listen: Option<SocketAddr>,
     pub log: Options,
     pub database_url: String,
     /// Where files lie: a folder that all nodes see, or a bucket.
@@ -79,6 +81,7 @@ pub struct Settings {
 pub struct Node {
     log: EventLog,
     address: Option<SocketAddr>,
+    operators_address: Option<SocketAddr>,
     applied: Vec<(View, Applied)>,
     views: Option<Views>,
     /// The edge drains before the runners stop, so that what it answers is still applied.
@@ -108,6 +111,22 @@ impl Settings {
     pub fn has_edge(&self) -> bool {
         self.roles.iter().any(|role| *role != Role::Projection)
     }
+
+    /// The settings of so many nodes; each listens on the port after the last one's, or on any free one. Operators are
+    /// served by the first.
+    ///
+    /// # Errors
+    /// When there are not as many ports.
+    pub(crate) fn successive(&self, nodes: u16) -> anyhow::Result<Vec<Self>> {
+        let first = self.listen.port();
+        let listen = |node: u16| {
+            let port = if first == 0 { Some(0) } else { first.checked_add(node) };
+            port.map(|port| SocketAddr::new(self.listen.ip(), port)).context("there are no ports after 65535")
+        };
+        let operator_listen = |node| self.operator_listen.filter(|_| node == 0);
+        let of = |node| Ok(Self { listen: listen(node)?, operator_listen: operator_listen(node), ..self.clone() });
+        (0..nodes).map(of).collect()
+    }
 }
 
 impl Node {
@@ -132,6 +151,7 @@ impl Node {
         let mut node = Self {
             log: log.clone(),
             address: None,
+            operators_address: None,
             applied: Vec::new(),
             views: None,
             edge_stop: CancellationToken::new(),
@@ -180,7 +200,7 @@ impl Node {
             async || Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone(), attachments.clone()).await;
         let passes = |error: &AccountError| matches!(error, AccountError::Unavailable(_));
         let accounts = opened("the accounts' buckets", passes, open).await?;
-        let threads = Threads::new(log.clone(), &clock, &ids, users, attachments.clone());
+        let threads = Threads::new(log.clone(), &clock, &ids, users.clone(), attachments.clone());
         let freshness = Freshness::default();
         let views = Views::new(&settings.database_url, QUERY_CONNECTIONS, freshness.clone())?;
         self.views = Some(views.clone());
@@ -192,7 +212,9 @@ impl Node {
         self.tasks.spawn(until(self.stop.clone(), keeper));
         let stop = self.stop.clone();
         let hub = Hub::start(log.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
-        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, push, .. } = settings;
+        let Settings {
+            roles, operator_listen, allowed_origins, rate_limits, trusted_proxies, idle_close, push, ..
+        } = settings;
         if roles.contains(&Role::Command) {
             let open = async || Promises::open(log.clone(), accounts.clone()).await;
             let promises = opened("the policies' bucket", of_bucket, open).await?;
@@ -219,7 +241,14 @@ impl Node {
             tracing::warn!("RATE LIMITS ARE OFF: anybody may guess passwords and flood, as fast as they can");
         }
         let edge = gateway::Settings { allowed_origins, rate_limits, trusted_proxies, idle_close };
+        let open = async || Operators::open(log.clone(), clock.clone(), ids.clone(), users.clone()).await;
+        let operators = opened("the operators' bucket", of_bucket, open).await?;
         let app = App::new(accounts, threads, views, hub, log, clock, edge);
+        if let Some(address) = operator_listen {
+            let listener = listen(address)?;
+            self.operators_address = Some(listener.local_addr()?);
+            self.edge.spawn(gateway::serve_operators(listener, app.clone(), operators, self.edge_stop.clone()));
+        }
         self.edge.spawn(gateway::serve(listener, app, self.edge_stop.clone()));
         Ok(())
     }
@@ -230,6 +259,14 @@ impl Node {
     /// When this node has no edge.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.address.context("a node without an edge listens nowhere")
+    }
+
+    /// Where operators are served.
+    ///
+    /// # Errors
+    /// When this node serves none.
+    pub fn operators_address(&self) -> anyhow::Result<SocketAddr> {
+        self.operators_address.context("a node without --operator-listen serves no operators")
     }
 
     pub fn log(&self) -> &EventLog {
@@ -338,33 +375,4 @@ async fn turn_keys(accounts: Accounts) {
             tracing::warn!(%error, "the signing keys cannot be read, the former ones stay in use");
         }
     }
-}
-
-/// Hands a view's announcements on; a lost one costs a waiter a look at the checkpoint.
-async fn follow(
-    log: EventLog,
-    view: query::View,
-    views: Views,
-    freshness: Freshness,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let follow = async {
-        loop {
-            match log.announcements(view.name()).await {
-                Ok(mut announcements) => {
-                    // What was announced before anybody listened. Not readable yet: it will be announced.
-                    if let Err(error) = views.refresh(view).await {
-                        tracing::debug!(%view, %error, "how far the view has come is not known yet");
-                    }
-                    while let Some(applied) = announcements.next().await {
-                        freshness.announced(view, &applied);
-                    }
-                }
-                Err(error) => tracing::warn!(%view, %error, "announcements are not heard"),
-            }
-            sleep(PAUSE).await;
-        }
-    };
-    stop.run_until_cancelled(follow).await;
-    Ok(())
 }

@@ -5,7 +5,7 @@ use crate::{
     AttachmentId, Emoji, EventId, GatewayId, MessageKey, Position, SessionId, Text, ThreadId, Trace, UserId, Vector,
     attachment::MediaType,
     envelope::Stored,
-    event::{PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
+    event::{DeploymentEvent, PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 /// Facts of one kind and shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventSchema {
-    /// What the fact belongs to: `user`, `thread`, `receipt` or `gateway`.
+    /// What the fact belongs to: `user`, `thread`, `receipt`, `gateway` or `deployment`.
     pub kind: &'static str,
     /// Its name and version, `message_sent.1`.
     pub tag: String,
@@ -46,6 +46,7 @@ pub fn of_events() -> Vec<EventSchema> {
         of_kind::<ThreadEvent>("thread"),
         of_kind::<ReceiptEvent>("receipt"),
         of_kind::<PresenceEvent>("gateway"),
+        of_kind::<DeploymentEvent>("deployment"),
     ];
     kinds.into_iter().flatten().collect()
 }

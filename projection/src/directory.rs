@@ -55,7 +55,8 @@ impl Projection for Directory {
             (Aggregate::User(user_id), Event::User(event)) => self.user(user_id, envelope.at, event),
             (_, Event::Thread(ThreadEvent::PeerBlocked { peer })) => self.block(envelope.by, *peer, true),
             (_, Event::Thread(ThreadEvent::PeerUnblocked { peer })) => self.block(envelope.by, *peer, false),
-            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::User(_)) => {}
+            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) | Event::User(_)) => {
+            }
         }
     }
 
@@ -93,7 +94,12 @@ impl Directory {
             UserEvent::SessionOpened { .. }
             | UserEvent::SessionRevoked { .. }
             | UserEvent::PasswordChanged { .. }
-            | UserEvent::ThreadSettingsChanged { .. } => {}
+            | UserEvent::ThreadSettingsChanged { .. }
+            | UserEvent::DataExported {}
+            | UserEvent::MessageReported { .. }
+            | UserEvent::ReportResolved { .. }
+            | UserEvent::Suspended { .. }
+            | UserEvent::Restored { .. } => {}
         }
     }
 

@@ -16,10 +16,12 @@ pub enum View {
     Inbox,
     Search,
     Presence,
+    Audit,
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence];
+    pub const ALL: [Self; 6] =
+        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Audit];
 
     /// The name of its schema, under which its checkpoints are announced too.
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl View {
             Self::Inbox => "inbox",
             Self::Search => "search",
             Self::Presence => "presence",
+            Self::Audit => "audit",
         }
     }
 
@@ -37,13 +40,14 @@ impl View {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 4,
             Self::Search | Self::Presence => 2,
+            Self::Audit => 1,
         }
     }
 
     /// The streams that it is made of.
     pub fn streams(self, names: &Names) -> Vec<Partition> {
         match self {
-            Self::Directory | Self::Timeline | Self::Inbox | Self::Search => names.partitions().collect(),
+            Self::Directory | Self::Timeline | Self::Inbox | Self::Search | Self::Audit => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
         }
     }
@@ -67,6 +71,7 @@ impl View {
             Self::Inbox => sqlx::migrate!("../migrations/inbox"),
             Self::Search => sqlx::migrate!("../migrations/search"),
             Self::Presence => sqlx::migrate!("../migrations/presence"),
+            Self::Audit => sqlx::migrate!("../migrations/audit"),
         };
         let mut migrator = Migrator::with_migrations(control.iter().chain(own.iter()).cloned().collect());
         migrator.set_locking(false);
@@ -102,6 +107,10 @@ macro_rules! with_projection {
             }
             $crate::View::Presence => {
                 type $projection = $crate::presence::Presence;
+                $work
+            }
+            $crate::View::Audit => {
+                type $projection = $crate::audit::Audit;
                 $work
             }
         }

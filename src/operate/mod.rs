@@ -2,6 +2,7 @@
 //! its own beside the nodes, and speaks to the same log and the same views.
 
 pub(crate) mod audit;
+pub(crate) mod operators;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;

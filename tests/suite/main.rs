@@ -19,6 +19,7 @@ mod handler;
 mod harness;
 mod log;
 mod nodes;
+mod operators;
 mod people;
 mod presence;
 mod process;

@@ -523,7 +523,7 @@ async fn pages_need_nothing_from_elsewhere() {
     let ready = send(Client::new().get(format!("{}/readyz", herald.url))).await;
     assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(5)), "{ready:?}");
     let views: Vec<_> = ready.body["views"].as_array().unwrap().iter().map(|view| &view["view"]).collect();
-    assert_eq!(views, ["directory", "timeline", "inbox", "search", "presence"]);
+    assert_eq!(views, ["directory", "timeline", "inbox", "search", "presence", "audit"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
