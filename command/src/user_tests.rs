@@ -42,7 +42,7 @@ fn who_is_suspended_is_let_in_again_by_an_operator_and_not_before() {
     let eve = UserId::from_uuid(Uuid::from_u128(99));
     let reason = || Text::new("threatens others");
     let open = |n| Command::OpenSession { session_id: session(n), device: None, epoch: 0 };
-    let mut user = given::<User>([(ADA, signed_up())]);
+    let mut user = given::<User>([signed_up()]);
     user.handle(ADA, &open(1)).unwrap();
     let suspended = user
         .when(&Command::Suspend { reason: reason() })
@@ -65,7 +65,7 @@ fn a_message_is_reported_once_until_somebody_has_seen_to_it() {
     let (thread_id, reason) = (ThreadId::from_uuid(Uuid::from_u128(5)), || Text::new("rude"));
     let report = |number| Command::Report { thread_id, number, reason: reason() };
     let resolve = Command::ResolveReport { thread_id, number: 1, reason: reason() };
-    let mut user = given::<User>([(ADA, signed_up())])
+    let mut user = given::<User>([signed_up()])
         .when(&resolve)
         .then_nothing()
         .when(&report(1))
