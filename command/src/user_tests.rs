@@ -183,13 +183,22 @@ fn the_state_keeps_the_shape_that_its_name_stands_for() {
                 pinned: false,
             },
         ),
+        (
+            ADA,
+            UserEvent::MessageReported {
+                thread_id: ThreadId::from_uuid(Uuid::from_u128(20)),
+                number: 7,
+                reason: Text::new("rude"),
+            },
+        ),
     ]);
     let kept = serde_json::to_string(&ada.state).unwrap();
     let shape = concat!(
         r#"{"signed_up":true,"epoch":0,"sessions":["00000000-0000-0000-0000-000000000001"],"#,
         r#""last_seen_visible_to":"everyone","may_add_me":"everyone","picture":null,"#,
         r#""contacts":{"00000000-0000-0000-0000-00000000000b":false},"threads":{"#,
-        r#""00000000-0000-0000-0000-000000000014":{"muted_until":"1970-01-01T00:00:00.005Z","archived":true,"pinned":false}}}"#
+        r#""00000000-0000-0000-0000-000000000014":{"muted_until":"1970-01-01T00:00:00.005Z","archived":true,"pinned":false}},"#,
+        r#""suspended":false,"reports":[["00000000-0000-0000-0000-000000000014",7]]}"#
     );
     assert_eq!(kept, shape);
     assert_eq!(serde_json::from_str::<User>(&kept).unwrap(), ada.state);
