@@ -521,7 +521,7 @@ async fn pages_need_nothing_from_elsewhere() {
     assert!(document.body["paths"]["/v1/threads/{thread_id}/messages"]["post"].is_object());
     assert_eq!(send(Client::new().get(format!("{}/healthz", herald.url))).await.body, json!({ "status": "ok" }));
     let ready = send(Client::new().get(format!("{}/readyz", herald.url))).await;
-    assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(5)), "{ready:?}");
+    assert_eq!((ready.status, ready.body["views"].as_array().map(Vec::len)), (StatusCode::OK, Some(6)), "{ready:?}");
     let views: Vec<_> = ready.body["views"].as_array().unwrap().iter().map(|view| &view["view"]).collect();
     assert_eq!(views, ["directory", "timeline", "inbox", "search", "presence", "audit"]);
 }
