@@ -16,10 +16,12 @@ pub enum View {
     Inbox,
     Search,
     Presence,
+    Audit,
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence];
+    pub const ALL: [Self; 6] =
+        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Audit];
 
     /// The name of its schema, under which its checkpoints are announced too.
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl View {
             Self::Inbox => "inbox",
             Self::Search => "search",
             Self::Presence => "presence",
+            Self::Audit => "audit",
         }
     }
 
@@ -37,6 +40,7 @@ impl View {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 5,
             Self::Search | Self::Presence => 3,
+            Self::Audit => 1,
         }
     }
 
@@ -44,7 +48,9 @@ impl View {
     /// wants it.
     pub fn streams(self, names: &Names, share: Share) -> Vec<Partition> {
         match self {
-            Self::Timeline | Self::Inbox | Self::Search => names.partitions().filter(|of| share.has(*of)).collect(),
+            Self::Timeline | Self::Inbox | Self::Search | Self::Audit => {
+                names.partitions().filter(|of| share.has(*of)).collect()
+            }
             Self::Directory => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
         }
@@ -78,6 +84,7 @@ impl View {
             Self::Inbox => sqlx::migrate!("../migrations/inbox"),
             Self::Search => sqlx::migrate!("../migrations/search"),
             Self::Presence => sqlx::migrate!("../migrations/presence"),
+            Self::Audit => sqlx::migrate!("../migrations/audit"),
         };
         let mut migrator = Migrator::with_migrations(control.iter().chain(own.iter()).cloned().collect());
         migrator.set_locking(false);
@@ -113,6 +120,10 @@ macro_rules! with_projection {
             }
             $crate::View::Presence => {
                 type $projection = $crate::presence::Presence;
+                $work
+            }
+            $crate::View::Audit => {
+                type $projection = $crate::audit::Audit;
                 $work
             }
         }

@@ -114,6 +114,11 @@ async fn a_node_of_each_role_works_as_its_own_user_and_may_not_do_what_others_do
     let partition = deployment.log.names().partition(deployment.thread_id.uuid());
     let stream = deployment.log.names().stream(partition);
 
+    // It holds the log against what it was.
+    let kept = deployment.log.partitioned_bucket("TILES", Duration::ZERO).await.unwrap();
+    let sealed = async { while kept.of(partition).get("head").await.unwrap().is_none() {} };
+    timeout(PATIENCE, sealed).await.expect("heads are signed");
+
     let mut projection = deployment.client(User::Projection).await;
     for subject in [&deployment.thread(), &key, "$KV.CREDENTIALS_0.x", "$KV.SESSIONS_0.x", "$KV.SIGNING.x", "typing"] {
         assert_eq!(projection.ask(subject, &json!({})).await, Answer::Denied, "{subject}");
