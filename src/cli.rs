@@ -3,7 +3,7 @@
 
 use crate::{
     args::{ATTACHMENTS, Embedded, LogArgs, NodeArgs},
-    bench,
+    bench, chat,
     config::{self, Setting},
     embedded::{self, Servers},
     estimate, files,
@@ -86,6 +86,7 @@ enum Command {
     Doctor(operate::doctor::Options),
     /// Reckon what a deployment of so many people takes, and what gives way first.
     Estimate(Box<estimate::Options>),
+    Chat(Box<chat::Options>),
     /// Fill a herald that runs with people who talk, whose password anybody may know.
     Demo(operate::demo::Options),
     /// See to the pushes that nobody took.
@@ -193,6 +194,7 @@ impl Cli {
             Some(Command::Doctor(options)) => return operate("off", operate::doctor::run(options)),
             Some(Command::Events(options)) => return operate(&log, operate::events::run(*options)),
             Some(Command::Export(options)) => return operate(&log, operate::export::run(options)),
+            Some(Command::Chat(options)) => return operate(&log, chat::run(*options)),
             Some(Command::Demo(options)) => return operate(&log, operate::demo::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             Some(Command::Audit(options)) => return operate(&log, operate::audit::run(options)),

@@ -3,6 +3,7 @@
 
 mod args;
 pub mod bench;
+mod chat;
 pub mod cli;
 mod config;
 pub mod databases;

@@ -2,6 +2,7 @@
 //! and what waits for them. Handles are resolved once; no label is made for a
 //! request or a frame that is like one before.
 
+use crate::session::CODES;
 use axum::http::{Method, StatusCode};
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -13,6 +14,7 @@ use std::{
 };
 
 const REQUEST: &str = "http_server_request_duration_seconds";
+const SEND: &str = "herald_gateway_send_duration_seconds";
 const SOCKETS: &str = "herald_gateway_sockets";
 const FRAMES: &str = "herald_gateway_frames_total";
 const QUEUED: &str = "herald_gateway_queued_frames";
@@ -27,6 +29,7 @@ type OfRoute = HashMap<(&'static str, StatusCode), Histogram>;
 
 struct Edge {
     requests: RwLock<HashMap<String, OfRoute>>,
+    sends: Histogram,
     sockets: Gauge,
     received: Counter,
     sent: Counter,
@@ -41,14 +44,20 @@ pub(crate) struct OpenSocket(());
 impl Edge {
     fn new() -> Self {
         describe_histogram!(REQUEST, Unit::Seconds, "Requests, until the answer's head is made.");
+        describe_histogram!(SEND, Unit::Seconds, "Messages, over REST and sockets, until they are acknowledged.");
         describe_gauge!(SOCKETS, "Open sockets.");
         describe_counter!(FRAMES, "Text frames, received from clients and sent to them.");
         describe_histogram!(QUEUED, Unit::Count, "Frames that waited for a socket when it was written to.");
         describe_counter!(CLOSED, "Sockets that herald closed, by code.");
         describe_counter!(DISPATCHED, "Facts that the hub has taken from the log.");
         describe_counter!(PUSHED, "Frames that the hub has put into sockets' queues.");
+        // Prometheus sees no rise in what begins at 1.
+        for (code, _) in CODES {
+            of_code(code).increment(0);
+        }
         Self {
             requests: RwLock::default(),
+            sends: histogram!(SEND),
             sockets: gauge!(SOCKETS),
             received: counter!(FRAMES, "direction" => "received"),
             sent: counter!(FRAMES, "direction" => "sent"),
@@ -92,8 +101,18 @@ impl Drop for OpenSocket {
     }
 }
 
+/// Everything that is counted is there from now on, though nothing has happened yet.
+pub(crate) fn begin() {
+    LazyLock::force(&EDGE);
+}
+
 pub(crate) fn answered(route: &str, method: &Method, status: StatusCode, took: Duration) {
     EDGE.request(route, method, status).record(took);
+}
+
+/// A message is in the log, or was before.
+pub(crate) fn acknowledged(took: Duration) {
+    EDGE.sends.record(took);
 }
 
 pub(crate) fn received() {
@@ -110,12 +129,16 @@ pub(crate) fn queued(frames: usize) {
 
 /// Codes are those of the contract: few.
 pub(crate) fn closed(code: u16) {
-    counter!(CLOSED, "code" => code.to_string()).increment(1);
+    of_code(code).increment(1);
 }
 
 pub(crate) fn dispatched(events: usize, frames: usize) {
     EDGE.dispatched.increment(events as u64);
     EDGE.pushed.increment(frames as u64);
+}
+
+fn of_code(code: u16) -> Counter {
+    counter!(CLOSED, "code" => code.to_string())
 }
 
 /// Clients may invent methods; they do not get to invent labels.

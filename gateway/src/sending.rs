@@ -4,7 +4,7 @@
 
 use crate::{
     app::App,
-    params,
+    measures, params,
     positions::{ask, deadline},
     problem::Problem,
     shapes,
@@ -16,6 +16,7 @@ use query::{View, timeline};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 /// How often the view is asked before the caller is sent away to ask again.
@@ -113,6 +114,13 @@ pub(crate) fn peer(field: &str, text: &str) -> Result<To, Problem> {
 /// # Errors
 /// What the thread refuses, 409 for a key that was used for another message, 429; technical ones.
 pub(crate) async fn send(app: &App, by: UserId, request: SendRequest) -> Result<SendAnswer, Problem> {
+    let began = Instant::now();
+    let answer = acknowledge(app, by, request).await?;
+    measures::acknowledged(began.elapsed());
+    Ok(answer)
+}
+
+async fn acknowledge(app: &App, by: UserId, request: SendRequest) -> Result<SendAnswer, Problem> {
     app.limits.send(by)?;
     let named = app.accounts.named_in(request.body.as_str()).await?;
     let mut absent = None;

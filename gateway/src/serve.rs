@@ -1,7 +1,7 @@
 //! Connections: accepts them, bounds how long a head may take and how large it
 //! may be, and at the end lets what is under way finish.
 
-use crate::{address::Peer, app::App, operators, rest, stall::Impatient, tls::Tls};
+use crate::{address::Peer, app::App, measures, operators, rest, stall::Impatient, tls::Tls};
 use axum::Router;
 use command::Operators;
 use hyper::{
@@ -44,6 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then answers what is under way and closes the sockets.
 pub async fn serve(listener: TcpListener, tls: Option<Tls>, app: App, stop: CancellationToken) {
+    measures::begin();
     let router = rest::router(app.clone());
     let connections = TaskTracker::new();
     stop.run_until_cancelled(boot(&app)).await;

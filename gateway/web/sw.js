@@ -27,7 +27,7 @@ const answer = async (request) => {
 /** What a page has loaded before this worker was there. */
 const keepAll = async () => {
   const cache = await caches.open(SHELL);
-  const modules = "api app client composer connection dialog dom group inbox message model outbox people search session settings signin store thread timeline vector";
+  const modules = "api app client composer connection dialog dom group inbox mentions message model outbox people search session settings signin store thread timeline vector";
   const paths = ["/", "/chat.css", "/icon.svg", ...modules.split(" ").map((name) => `/chat/${name}.js`)];
   await Promise.all(paths.map(async (path) => cache.put(path, await fetch(path))));
 };

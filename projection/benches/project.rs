@@ -3,6 +3,8 @@
 
 #![expect(dead_code, reason = "the views' pure side is compiled in here, and only its projecting is used")]
 
+#[path = "../src/figures.rs"]
+mod figures;
 #[path = "../src/inbox.rs"]
 mod inbox;
 #[path = "../src/membership.rs"]
@@ -11,10 +13,12 @@ mod membership;
 mod projection;
 #[path = "../src/search.rs"]
 mod search;
+#[path = "../src/sketch.rs"]
+mod sketch;
 #[path = "../src/timeline.rs"]
 mod timeline;
 
-use crate::{inbox::Inbox, projection::Projection, search::Search, timeline::Timeline};
+use crate::{figures::Figures, inbox::Inbox, projection::Projection, search::Search, timeline::Timeline};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use events::{
     Aggregate, Envelope, EventId, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId, UserId, clock::millis,
@@ -68,6 +72,7 @@ fn views(criterion: &mut Criterion) {
     group.bench_function("timeline", |bencher| bencher.iter(|| project::<Timeline>(black_box(&facts))));
     group.bench_function("inbox", |bencher| bencher.iter(|| project::<Inbox>(black_box(&facts))));
     group.bench_function("search", |bencher| bencher.iter(|| project::<Search>(black_box(&facts))));
+    group.bench_function("figures", |bencher| bencher.iter(|| project::<Figures>(black_box(&facts))));
     group.finish();
 }
 

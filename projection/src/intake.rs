@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::time::sleep;
 
-/// How long facts that mean nothing to the view wait for others before they move the checkpoint alone.
+/// How long facts wait for others that mean nothing to the view, or whose rows have time.
 const QUIET: Duration = Duration::from_millis(250);
 
 /// A batch names so many of the traces that it works for.
@@ -64,11 +64,11 @@ impl<P: Projection> Intake<P> {
         self.parked.park(aggregate);
     }
 
-    /// Waits until there is something to commit: rows at once, a mere move of the checkpoint after a while.
+    /// Waits until there is something to commit: rows at once where they are hurried, all else after a while.
     pub(crate) async fn ready(&mut self) {
         self.some().await;
         let mut quiet = pin!(sleep(QUIET));
-        while self.batch.writes.is_empty() && !self.is_full() {
+        while (self.batch.writes.is_empty() || !P::HURRIED) && !self.is_full() {
             tokio::select! {
                 () = &mut quiet => return,
                 () = self.more() => {}

@@ -8,6 +8,7 @@ mod delay;
 mod desk;
 mod directory;
 mod error;
+mod figures;
 mod generation;
 mod inbox;
 mod intake;
@@ -22,13 +23,18 @@ mod rebuild;
 mod redrive;
 mod runner;
 mod search;
+mod sketch;
 mod source;
 mod store;
 mod timeline;
 mod view;
 
 #[cfg(test)]
+mod figures_tests;
+#[cfg(test)]
 mod search_tests;
+#[cfg(test)]
+mod sketch_tests;
 #[cfg(test)]
 mod tests;
 

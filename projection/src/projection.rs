@@ -9,6 +9,9 @@ pub(crate) trait Projection: Default {
     /// Facts of one partition that are projected before it is asked whether there is enough.
     const TURN: usize = 500;
 
+    /// Whether its rows are written as soon as there are any, and not a little later with others.
+    const HURRIED: bool = true;
+
     /// Whether a fact means anything to this view: if not, it need not make sense.
     fn concerns(_: &Event) -> bool {
         true

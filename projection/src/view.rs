@@ -17,11 +17,12 @@ pub enum View {
     Search,
     Presence,
     Audit,
+    Figures,
 }
 
 impl View {
-    pub const ALL: [Self; 6] =
-        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Audit];
+    pub const ALL: [Self; 7] =
+        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Audit, Self::Figures];
 
     /// The name of its schema, under which its checkpoints are announced too.
     pub const fn name(self) -> &'static str {
@@ -32,6 +33,7 @@ impl View {
             Self::Search => "search",
             Self::Presence => "presence",
             Self::Audit => "audit",
+            Self::Figures => "figures",
         }
     }
 
@@ -40,12 +42,12 @@ impl View {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 5,
             Self::Search | Self::Presence => 3,
-            Self::Audit => 1,
+            Self::Audit | Self::Figures => 1,
         }
     }
 
     /// The streams that its rows in a database are made of. A block is a fact of two people's thread, and lies with who
-    /// wants it.
+    /// wants it. Figures are all in the first database.
     pub fn streams(self, names: &Names, share: Share) -> Vec<Partition> {
         match self {
             Self::Timeline | Self::Inbox | Self::Search | Self::Audit => {
@@ -53,6 +55,7 @@ impl View {
             }
             Self::Directory => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
+            Self::Figures => names.partitions().filter(|of| share.index() == 0 || share.has(*of)).collect(),
         }
     }
 
@@ -85,6 +88,7 @@ impl View {
             Self::Search => sqlx::migrate!("../migrations/search"),
             Self::Presence => sqlx::migrate!("../migrations/presence"),
             Self::Audit => sqlx::migrate!("../migrations/audit"),
+            Self::Figures => sqlx::migrate!("../migrations/figures"),
         };
         let mut migrator = Migrator::with_migrations(control.iter().chain(own.iter()).cloned().collect());
         migrator.set_locking(false);
@@ -124,6 +128,10 @@ macro_rules! with_projection {
             }
             $crate::View::Audit => {
                 type $projection = $crate::audit::Audit;
+                $work
+            }
+            $crate::View::Figures => {
+                type $projection = $crate::figures::Figures;
                 $work
             }
         }

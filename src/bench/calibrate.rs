@@ -53,7 +53,7 @@ pub(super) async fn calibrate(file: &Path, durability: Durability) -> anyhow::Re
     Ok(format!("{}: for `herald estimate --costs`", file.display()))
 }
 
-async fn bench(arguments: &str, durability: Durability) -> anyhow::Result<Value> {
+pub(super) async fn bench(arguments: &str, durability: Durability) -> anyhow::Result<Value> {
     let mut command = Command::new(env::current_exe()?);
     command.arg("bench").args(arguments.split(' ')).args(["--json", "--log", "error", "--durability"]);
     command.arg(durability.to_string()).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
@@ -62,6 +62,6 @@ async fn bench(arguments: &str, durability: Durability) -> anyhow::Result<Value>
     serde_json::from_slice(&output.stdout).with_context(|| format!("what herald bench {arguments} says"))
 }
 
-fn figure(report: &Value, path: &str) -> anyhow::Result<f64> {
+pub(super) fn figure(report: &Value, path: &str) -> anyhow::Result<f64> {
     report.pointer(path).and_then(Value::as_f64).with_context(|| format!("{path} was not measured"))
 }

@@ -31,12 +31,33 @@ pub(super) async fn fill(log: &EventLog, messages: u64, body: usize, progress: &
     let pairs = (1..people.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
     let mut written = 0;
     let mut conversations = stream::iter(pairs.take(threads))
-        .map(|(one, other)| converse(log, &ids, &clock, [people[one], people[other]], body))
+        .map(|(one, other)| converse(log, &ids, &clock, [people[one], people[other]], EACH, body))
         .buffer_unordered(AT_ONCE);
     while let Some(conversed) = conversations.next().await {
         conversed?;
         written += EACH;
         progress.step(&format!("filling the log: {written}/{messages}"));
+    }
+    Ok(())
+}
+
+/// So many people, each with a thread in which they have written once.
+pub(super) async fn sparsely(log: &EventLog, people: u64, body: usize, progress: &Progress) -> anyhow::Result<()> {
+    let (ids, clock) = (Ids::random(), Clock::system());
+    let mut written = 0;
+    let mut accounts = stream::iter(0..people)
+        .map(|_| {
+            let (ids, clock) = (ids.clone(), clock.clone());
+            async move {
+                let pair = [person(log, &ids, &clock).await?, UserId::from_uuid(ids.next())];
+                converse(log, &ids, &clock, pair, 1, body).await
+            }
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(account) = accounts.next().await {
+        account?;
+        written += 1;
+        progress.step(&format!("filling the log: {written}/{people}"));
     }
     Ok(())
 }
@@ -51,10 +72,18 @@ async fn person(log: &EventLog, ids: &Ids, clock: &Clock) -> anyhow::Result<User
     Ok(user_id)
 }
 
-async fn converse(log: &EventLog, ids: &Ids, clock: &Clock, pair: [UserId; 2], body: usize) -> anyhow::Result<()> {
+/// Two write to each other in turns, so many messages.
+async fn converse(
+    log: &EventLog,
+    ids: &Ids,
+    clock: &Clock,
+    pair: [UserId; 2],
+    messages: u64,
+    body: usize,
+) -> anyhow::Result<()> {
     let aggregate = Aggregate::Thread(ThreadId::direct(pair[0], pair[1]));
     let mut expected = 0;
-    for number in 1..=u32::try_from(EACH)? {
+    for number in 1..=u32::try_from(messages)? {
         let [by, to] = if number % 2 == 1 { pair } else { [pair[1], pair[0]] };
         let event = ThreadEvent::MessageSent {
             number,

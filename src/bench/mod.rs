@@ -22,6 +22,7 @@ mod scan;
 mod sizes;
 mod socket;
 mod storm;
+mod subjects;
 mod target;
 mod transcript;
 mod usage;
@@ -60,6 +61,16 @@ pub async fn run(
             () = stop => Ok(ExitCode::from(INTERRUPTED)),
         };
     }
+    if let Some(people) = options.tenfold {
+        return tokio::select! {
+            found = subjects::tenfold(people, durability, partitions) => {
+                let Finding { text, json, .. } = found?;
+                writeln!(stdout(), "{}", if options.json { json } else { text })?;
+                Ok(ExitCode::SUCCESS)
+            }
+            () = stop => Ok(ExitCode::from(INTERRUPTED)),
+        };
+    }
     // Not given up half-way: what is started by then could not be stopped in order.
     let (target, mut running) = Target::find(&options, durability, partitions).await?;
     let outcome = tokio::select! {
@@ -85,6 +96,7 @@ async fn measure(options: &Options, target: &Target) -> anyhow::Result<Finding> 
         Work::Presence => presence::measure(options, target, &progress).await,
         Work::Reads => reads::measure(options, target, &progress).await,
         Work::Rebuild => rebuild::measure(options, target, &progress).await,
+        Work::Subjects => subjects::measure(options, target, &progress).await,
     };
     progress.finish();
     finding

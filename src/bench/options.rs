@@ -23,6 +23,8 @@ pub enum Work {
     Presence,
     /// The views made anew from a log that is filled first.
     Rebuild,
+    /// People and threads that hardly say anything: what each of them takes.
+    Subjects,
 }
 
 /// Loads herald, measures, and checks that nothing is lost or wrong.
@@ -72,8 +74,8 @@ pub struct Options {
     /// resume: how many messages each socket has missed.
     #[arg(long, default_value_t = 100, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(2..=5_000))]
     pub missed: u32,
-    /// rebuild: how many messages the log is filled with.
-    #[arg(long, default_value_t = 500_000, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    /// rebuild: how many messages the log is filled with; subjects: how many people, and as many threads.
+    #[arg(long, default_value_t = 500_000, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(100..=50_000_000))]
     pub events: u64,
     /// idle, presence, reads: hellos or requests under way at once.
     #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -101,6 +103,10 @@ pub struct Options {
     /// Instead of one work, several with loads of their own: what one of each thing costs here, for `herald estimate --costs`.
     #[arg(long, value_name = "FILE")]
     pub calibrate: Option<PathBuf>,
+    /// Instead of one work, what so many people and threads take, and then ten times as many in ten times the partitions: whether
+    /// it grows as `herald estimate` reckons.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "calibrate", value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
+    pub tenfold: Option<u64>,
     /// Leaves out what the servers do bare.
     #[arg(long)]
     pub no_floors: bool,

@@ -112,7 +112,7 @@ pub(super) async fn measure(options: &Options, target: &Target, progress: &Progr
 }
 
 /// Waits until the views have all that was written.
-async fn abreast(log: &EventLog, url: &str, end: &Vector, progress: &Progress) -> anyhow::Result<()> {
+pub(super) async fn abreast(log: &EventLog, url: &str, end: &Vector, progress: &Progress) -> anyhow::Result<()> {
     let views = Views::new(log.names(), &Map::of(url), 1)?;
     let began = Instant::now();
     for view in [query::View::Directory, query::View::Timeline, query::View::Inbox] {

@@ -27,8 +27,8 @@ const ACCOUNTS: &str = include_str!("../../deploy/nats/accounts.conf");
 /// As servers of a cluster call each other.
 const NEIGHBOUR: &str = "herald";
 const MAX_PAYLOAD: u32 = 512 * 1024;
-/// Above any disk: what ends the log's growth is the disk, not a quota.
-const MAX_FILE_STORE: u64 = 1 << 44;
+/// Above any disk, and above what all partitions together may take: what ends the log's growth is the disk, not a quota.
+const MAX_FILE_STORE: u64 = 1 << 50;
 const POLL: Duration = Duration::from_millis(10);
 /// Servers of a cluster that meet for the first time elect a leader within seconds.
 const ELECTION_POLL: Duration = Duration::from_millis(100);

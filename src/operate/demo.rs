@@ -2,26 +2,22 @@
 //! anybody would, and what they say stands in `demo.json`; asked for again, it is
 //! only told who they are.
 
-use anyhow::{Context, bail};
+use crate::chat::{Answer, Rest};
+use anyhow::Context;
 use clap::Args;
-use events::Ids;
-use reqwest::{Client, Method, StatusCode};
+use events::{Ids, Vector};
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     io::{Write, stdout},
     process::ExitCode,
-    time::Duration,
 };
-use tokio::time::sleep;
 
 const STORY: &str = include_str!("demo.json");
 /// No secret: whoever reads this can log in as any of them.
 const PASSWORD: &str = "everybody may know this";
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often what is refused as too much is asked for again.
-const ATTEMPTS: u32 = 60;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -76,8 +72,7 @@ struct Line {
 
 /// Those who have come, on that herald.
 struct Cast {
-    http: Client,
-    url: String,
+    rest: Rest,
     by_name: BTreeMap<String, Session>,
 }
 
@@ -92,8 +87,7 @@ struct Session {
 /// When the herald does not answer, or somebody else has one of the names.
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let story: Story = serde_json::from_str(STORY).context("the story of the demo is JSON")?;
-    let url = options.url.trim_end_matches('/').to_owned();
-    let mut cast = Cast { http: Client::builder().timeout(PATIENCE).build()?, url, by_name: BTreeMap::new() };
+    let mut cast = Cast { rest: Rest::new(&options.url)?, by_name: BTreeMap::new() };
     if cast.come(&story.people).await? {
         for group in &story.groups {
             cast.play_group(group).await?;
@@ -102,7 +96,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             cast.play_pair(pair).await?;
         }
     }
-    print(&cast.url, &story.people, options.json)?;
+    print(cast.rest.url().as_str().trim_end_matches('/'), &story.people, options.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -127,11 +121,11 @@ impl Cast {
             let body = json!({
                 "username": username, "password": PASSWORD, "display_name": display_name, "device": "demo",
             });
-            let (status, answer) = self.ask(Method::POST, "/v1/signup", None, Some(body)).await?;
-            if status == StatusCode::CONFLICT {
+            let answer = self.ask(Method::POST, "/v1/signup", None, Some(body)).await?;
+            if answer.status == StatusCode::CONFLICT {
                 return self.are_there(username).await.map(|()| false);
             }
-            let tokens = &answer["tokens"];
+            let tokens = answer.granted()?["tokens"].take();
             let text = |name: &str| tokens[name].as_str().map(ToOwned::to_owned).context("a sign-up without tokens");
             let session = Session { user_id: text("user_id")?, access_token: text("access_token")? };
             self.by_name.insert(username.clone(), session);
@@ -143,8 +137,8 @@ impl Cast {
     /// Whether it is they who have the name.
     async fn are_there(&self, username: &str) -> anyhow::Result<()> {
         let body = json!({ "username": username, "password": PASSWORD, "device": "demo" });
-        let (status, _) = self.ask(Method::POST, "/v1/login", None, Some(body)).await?;
-        if status == StatusCode::OK { Ok(()) } else { bail!("somebody else is called {username} at {}", self.url) }
+        let answer = self.ask(Method::POST, "/v1/login", None, Some(body)).await?;
+        answer.granted().map(drop).with_context(|| format!("somebody else is called {username} at {}", self.rest.url()))
     }
 
     async fn play_group(&self, group: &Group) -> anyhow::Result<()> {
@@ -176,7 +170,7 @@ impl Cast {
             let body = json!({ "key": Ids::random().next(), "body": text, "reply_to": reply_to });
             let sent = self.act(by, Method::POST, &messages, Some(body)).await?;
             for (emoji, those) in reactions {
-                let mut path = reqwest::Url::parse(&self.url).context("the URL cannot be read")?;
+                let mut path = self.rest.url().clone();
                 path.set_path(&format!("{messages}/{}/reactions/{emoji}", sent["number"]));
                 for name in those {
                     self.act(name, Method::PUT, path.path(), None).await?;
@@ -196,8 +190,8 @@ impl Cast {
 
     /// What somebody does, which must succeed.
     async fn act(&self, by: &str, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-        let (status, answer) = self.ask(method, path, Some(self.session(by)?), body).await?;
-        if status.is_success() { Ok(answer) } else { bail!("{path} was refused to {by}: {answer}") }
+        let answer = self.ask(method, path, Some(self.session(by)?), body).await?;
+        answer.granted().with_context(|| format!("{path} was refused to {by}"))
     }
 
     async fn ask(
@@ -206,21 +200,8 @@ impl Cast {
         path: &str,
         session: Option<&Session>,
         body: Option<Value>,
-    ) -> anyhow::Result<(StatusCode, Value)> {
-        for _ in 0..ATTEMPTS {
-            let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
-            if let Some(session) = session {
-                request = request.bearer_auth(&session.access_token);
-            }
-            if let Some(body) = &body {
-                request = request.json(body);
-            }
-            let response = request.send().await.with_context(|| format!("no herald answers at {}", self.url))?;
-            let (status, bytes) = (response.status(), response.bytes().await?);
-            let answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            let Some(seconds) = answer["retry_after"].as_u64() else { return Ok((status, answer)) };
-            sleep(Duration::from_secs(seconds)).await;
-        }
-        bail!("{path} was too much for {}, for too long", self.url)
+    ) -> anyhow::Result<Answer> {
+        let token = session.map(|session| session.access_token.as_str());
+        self.rest.ask(method, path, token, &Vector::default(), body.as_ref()).await
     }
 }

@@ -1,26 +1,24 @@
-//! `herald export`: each fact once, whatever broke it off; and the questions of
-//! `docs/analytics.md`, asked as they stand there.
+//! `herald export`: each fact once, whatever broke it off; the questions of
+//! `docs/analytics.md`, asked as they stand there; and the figures of the view of
+//! that name, which answer the same.
 
 use crate::{
     harness::{folder, program},
     packages::{self, run},
+    pages::blocks,
     people::Person,
     process::Process,
 };
+use herald::embedded::Addresses;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 use tokio::process::Command;
-
-/// The questions on the page, in their order.
-fn questions() -> Vec<String> {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/analytics.md")).unwrap();
-    page.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
-}
 
 /// The rows of an answer, in a folder that was exported to.
 async fn ask(lake: &Path, question: &str) -> Vec<Vec<Value>> {
@@ -35,6 +33,16 @@ fn export(data: &str, lake: &Path, options: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(["export", "--data", data, "--to"]).arg(lake).args(options).kill_on_drop(true);
     command
+}
+
+/// Rows whichever of both tells them: days without their hour, numbers without their kind.
+fn plain(rows: &[Vec<Value>]) -> Vec<Vec<String>> {
+    let cell = |cell: &Value| match cell {
+        Value::String(text) => text.chars().take(10).collect(),
+        Value::Number(number) => number.as_f64().unwrap().to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => cell.to_string(),
+    };
+    rows.iter().map(|row| row.iter().map(cell).collect()).collect()
 }
 
 /// How many facts of each type the log has, each receipt for itself.
@@ -107,10 +115,10 @@ async fn what_was_exported_is_what_the_log_has_once_and_nobodys_name() {
     let again: Value = serde_json::from_str(&run(&mut export(&data, &lake, &["--json"])).await).unwrap();
     assert_eq!((&again["added"], &again["rows"]), (&json!(0), &said["rows"]), "nothing twice");
 
-    let [active, messages, sizes, delays, retention] = questions().try_into().unwrap();
+    let [active, messages, sizes, delays, retention] = blocks::of("docs/analytics.md", "sql").try_into().unwrap();
     let day = |rows: &[Vec<Value>]| rows.iter().map(|row| row[1].as_u64().unwrap()).sum::<u64>();
-    let active = ask(&lake, &active).await;
-    assert_eq!(active.last().unwrap()[2], 2, "both: {active:?}");
+    let were_active = ask(&lake, &active).await;
+    assert_eq!(were_active.last().unwrap()[2], 2, "both: {were_active:?}");
     assert_eq!(day(&ask(&lake, &messages).await), 60 + 1 + 14);
     assert_eq!(ask(&lake, &sizes).await, [[json!(2), json!(1)]]);
     let mut seen = BTreeMap::<_, u64>::new();
@@ -119,6 +127,25 @@ async fn what_was_exported_is_what_the_log_has_once_and_nobodys_name() {
     }
     assert_eq!(seen, [("delivered".to_owned(), 61), ("read".to_owned(), 50)].into());
     assert_eq!(ask(&lake, &retention).await.iter().map(|row| row[2].as_u64().unwrap()).sum::<u64>(), 2);
+    let mut database = PgConnection::connect(&Addresses::of(data.as_ref()).unwrap().database_url).await.unwrap();
+    let written = "SELECT coalesce(sum(messages), 0)::bigint FROM figures.daily";
+    while sqlx::query_scalar::<_, i64>(written).fetch_one(&mut database).await.unwrap() < 60 + 1 + 14 {
+        tokio::task::yield_now().await;
+    }
+    for (figures, question) in [
+        ("daily.day, daily.active, monthly.active)::text FROM figures.daily JOIN figures.monthly USING (day)", active),
+        (
+            "day, messages, wrote, round(messages::numeric / wrote, 1))::text FROM figures.daily WHERE messages > 0",
+            messages,
+        ),
+        ("size, groups)::text FROM figures.group_sizes", sizes),
+        ("week, weeks, stayed)::text FROM figures.retention", retention),
+    ] {
+        let rows = AssertSqlSafe(format!("SELECT json_build_array({figures} ORDER BY 1"));
+        let rows: Vec<String> = sqlx::query_scalar(rows).fetch_all(&mut database).await.unwrap();
+        let rows: Vec<Vec<Value>> = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+        assert_eq!(plain(&rows), plain(&ask(&lake, &question).await));
+    }
 
     let mut files = Vec::new();
     parquets(&lake, &mut files);

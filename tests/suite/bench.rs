@@ -74,6 +74,20 @@ async fn with_a_herald_of_its_own_it_measures_everything_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn what_one_of_each_takes_is_told_beside_what_it_takes_of_ten_times_as_many() {
+    let (code, report) = bench(&["--durability", "unsynced", "--tenfold", "100", "--partitions", "2"]).await;
+    assert_eq!(code, Some(0), "{report:#}");
+    let compared = report["compared"].as_array().unwrap();
+    assert_eq!(compared.len(), 5, "{report:#}");
+    for of in compared {
+        let [once, tenfold, ratio] = ["once", "tenfold", "ratio"].map(|figure| of[figure].as_f64().unwrap());
+        assert!((tenfold / once - ratio).abs() < 1e-9, "{of:#}");
+    }
+    let log = compared.iter().find(|of| of["what"].as_str().unwrap().starts_with("log")).unwrap();
+    assert!((0.5..2.0).contains(&log["ratio"].as_f64().unwrap()), "{log:#}");
+}
+
+#[tokio::test]
 async fn people_are_used_again_and_a_message_of_somebody_elses_fails_the_check() {
     let herald = Herald::start().await;
     let folder = harness::folder("bench-people");

@@ -1,13 +1,15 @@
 //! What an operator sees: one trace from a request to the push, metrics of few
-//! labels, logs without what people say, and dashboards that ask for what there is.
+//! labels, logs without what people say, and dashboards and alerts that ask for
+//! what there is.
 
 mod collector;
 mod conversation;
+mod prometheus;
+pub mod rules;
 
 use crate::harness;
 use conversation::{BY_REST, BY_SOCKET, CLIENT, Seen, UNSAMPLED, attribute, hex, seen};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use std::{collections::BTreeSet, fs, path::Path};
 use tokio::{net::TcpListener, process::Command};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,11 +67,14 @@ async fn metrics_tell_what_happened() {
         ("herald_projection_lag_events{view=\"directory\",database=\"0\",partition=\"0\"}", 0.0),
         ("herald_projection_lag_seconds{view=\"directory\",database=\"0\",partition=\"0\"}", 0.0),
         ("herald_gateway_sockets", 0.0),
+        ("herald_gateway_send_duration_seconds_count", 4.0),
         ("herald_gateway_frames_total{direction=\"received\"}", 4.0),
         ("herald_gateway_frames_total{direction=\"sent\"}", 5.0),
         ("herald_gateway_queued_frames_count", 4.0),
         ("herald_gateway_pushed_frames_total", 2.0),
         ("herald_gateway_closed_sockets_total{code=\"4400\"}", 1.0),
+        ("herald_gateway_closed_sockets_total{code=\"1013\"}", 0.0),
+        ("herald_command_lost_leases_total", 0.0),
         ("herald_query_duration_seconds_count{query=\"history\",outcome=\"answered\"}", 1.0),
         ("herald_query_duration_seconds_count{query=\"memberships\",outcome=\"answered\"}", 1.0),
         ("herald_push_waiting_letters", 0.0),
@@ -101,33 +106,6 @@ async fn labels_are_few_and_name_nobody() {
     assert!(series < 500, "{series} series after one conversation");
     for name in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
         assert!(metrics.contains(&format!("# HELP {name} ")), "{name} is not explained");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn dashboards_and_alerts_ask_for_metrics_that_there_are() {
-    let Seen { metrics, .. } = seen().await;
-    let there: BTreeSet<_> =
-        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("observability");
-    let dashboard = fs::read_to_string(folder.join("dashboards/herald.json")).unwrap();
-    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
-    let mut questions = Vec::new();
-    collect(&dashboard, &mut questions);
-    assert!(questions.len() >= 15, "{questions:#?}");
-    let alerts = fs::read_to_string(folder.join("alerts.yml")).unwrap();
-    let of_alerts: Vec<_> = alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
-    assert_eq!(of_alerts.len(), alerts.matches("- alert: ").count());
-    questions.extend(of_alerts.iter().map(|question| (*question).to_owned()));
-    for question in &questions {
-        let words = question.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let mut asked = words.filter(|word| ["herald_", "db_", "http_server_"].iter().any(|of| word.starts_with(of)));
-        let known = |word: &str| {
-            let series = ["_bucket", "_sum", "_count"].iter().find_map(|part| word.strip_suffix(part));
-            there.contains(word) || series.is_some_and(|name| there.contains(name))
-        };
-        let first = asked.next().unwrap_or_else(|| panic!("{question} asks for nothing of ours"));
-        assert!(known(first) && asked.all(known), "{question} asks for what is not there");
     }
 }
 
@@ -177,15 +155,4 @@ fn named<'a>(seen: &'a Seen, trace: &str, name: &str) -> &'a Span {
     let span = found.next().unwrap_or_else(|| panic!("{trace} has no {name}"));
     assert!(found.next().is_none(), "{trace} has two of {name}");
     span
-}
-
-/// All `expr` of a dashboard.
-fn collect(value: &serde_json::Value, questions: &mut Vec<String>) {
-    for (name, value) in value.as_object().into_iter().flatten() {
-        match value.as_str() {
-            Some(question) if name == "expr" => questions.push(question.to_owned()),
-            _ => collect(value, questions),
-        }
-    }
-    value.as_array().into_iter().flatten().for_each(|value| collect(value, questions));
 }

@@ -111,6 +111,15 @@ impl Deployment {
         Map::of(&self.database_url)
     }
 
+    /// A connection to each of them.
+    pub async fn connections(&self) -> Vec<PgConnection> {
+        let mut connections = Vec::new();
+        for (_, url) in self.map().shards() {
+            connections.push(PgConnection::connect(url).await.unwrap());
+        }
+        connections
+    }
+
     fn settings(&self, roles: impl IntoIterator<Item = Role>) -> Settings {
         Settings {
             roles: BTreeSet::from_iter(roles),
@@ -158,7 +167,7 @@ pub async fn make_database(name: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "which deployments the same tests run on is not theirs to say")]
-fn databases() -> u16 {
+pub fn databases() -> u16 {
     std::env::var("HERALD_TEST_DATABASES").map_or(1, |databases| databases.parse().expect("a number of databases"))
 }
 

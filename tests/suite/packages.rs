@@ -1,5 +1,6 @@
 //! Programs in other languages, and the packages that they import: installed as
-//! `tests/<of>/` pins them, once, by the first test that needs them.
+//! `tests/<of>/` pins them, once, by the first test that needs them. Debian's own
+//! beside them.
 
 use std::{
     fs,
@@ -39,6 +40,27 @@ pub async fn node(of: &str) -> PathBuf {
         npm
     });
     install.await
+}
+
+/// A program of a package of Debian's: as it is installed, else out of the package, which is then unpacked and not
+/// installed. Its service would take the port of herald's metrics.
+pub async fn debian(package: &str, program: &str) -> PathBuf {
+    if Command::new(program).arg("--version").stdin(Stdio::null()).output().await.is_ok() {
+        return program.into();
+    }
+    let _one_by_one = INSTALLING.lock().await;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{package}-debian"));
+    if !folder.exists() {
+        let new = folder.with_extension("new");
+        fs::remove_dir_all(&new).ok();
+        fs::create_dir_all(&new).unwrap();
+        run(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(&new)).await;
+        let archive = fs::read_dir(&new).unwrap().next().unwrap().unwrap().path();
+        run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&new)).await;
+        fs::remove_file(archive).unwrap();
+        fs::rename(&new, &folder).unwrap();
+    }
+    folder.join("usr/bin").join(program)
 }
 
 /// A folder with packages, made anew where other ones are wanted.

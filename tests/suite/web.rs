@@ -26,12 +26,12 @@ const MANY: u32 = 10_000;
 
 /// A story that is being told in a browser.
 struct Story {
-    name: &'static str,
+    name: String,
     child: Child,
 }
 
 impl Story {
-    async fn begin(name: &'static str, url: &str, username: &str) -> Self {
+    async fn begin(name: &str, url: &str, username: &str) -> Self {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web");
         let child = Command::new("python3")
             .arg(own.join("stories.py"))
@@ -48,7 +48,7 @@ impl Story {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { name, child }
+        Self { name: name.to_owned(), child }
     }
 
     /// Tells it to its end; what it asks for meanwhile is done by `server`.
@@ -74,6 +74,11 @@ impl Story {
         let (said, ()) = tokio::join!(said, asked);
         assert!(self.child.wait().await.unwrap().success(), "{}: {said}", self.name);
     }
+}
+
+/// Tells a story on a herald that runs, from its beginning to its end.
+pub async fn tell(name: &str, url: &str) {
+    Story::begin(name, url, "").await.told(None).await;
 }
 
 /// A server of its own process, at one address for all of its lives.
@@ -109,7 +114,7 @@ impl Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_chat_on_several_devices_and_no_markup_of_theirs_comes_to_life() {
     let herald = Herald::start().await;
-    Story::begin("protocol chat", &herald.url, "").await.told(None).await;
+    tell("protocol chat", &herald.url).await;
     herald.stop().await;
 }
 

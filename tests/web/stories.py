@@ -125,6 +125,20 @@ def groups(browser, ada, bob, bobs_name):
     ada.open(bobs_name)
     bob.page.get_by_role("link", name="Back to conversations").click()
     bob.open(title)
+    bob.composer.press_sequentially("Where to, @a")
+    who = bob.page.get_by_role("option", name="Ada Lovelace @ada")
+    expect(who).to_have_attribute("aria-selected", "true")
+    bob.is_accessible("a list of members, dark, on a telephone")
+    bob.fits()
+    bob.picture("mentions")
+    bob.page.keyboard.press("Escape")
+    expect(who).to_have_count(0)
+    expect(bob.composer).to_have_value("Where to, @a")
+    bob.page.keyboard.type("d")
+    expect(who).to_be_visible()
+    bob.page.keyboard.press("ArrowDown")
+    bob.page.keyboard.press("Enter")
+    expect(bob.composer).to_have_value("Where to, @ada ")
     bob.say("Where to, @ada?")
     expect(ada.page.get_by_role("img", name="1 mention you")).to_be_visible()
     ada.open(title)
@@ -314,11 +328,33 @@ def scroll(browser):
     ada.is_sound()
 
 
+def tutorial_joins(browser):
+    """The third person of docs/tutorial.md comes."""
+    cyd = Device(browser, URL)
+    cyd.sign_up("cyd", "Cyd")
+    cyd.is_sound()
+
+
+def tutorial_answers(browser):
+    """And answers in the group."""
+    cyd = Device(browser, URL)
+    cyd.sign_in("cyd")
+    cyd.open("Analytical engines")
+    for text in ("The first meeting is on Sunday.", "I bring punched cards."):
+        cyd.sees(text)
+    cyd.composer.fill("I bring tea.")
+    cyd.composer.press("Enter")
+    cyd.sees("I bring tea.")
+    cyd.is_sound()
+
+
+STORIES = {story.__name__: story for story in (protocol, chat, away, scroll, tutorial_joins, tutorial_answers)}
+
 if __name__ == "__main__":
     began = time.monotonic()
     with sync_playwright() as playwright:
         chromium = launch(playwright)
         for story in sys.argv[1:]:
-            {"protocol": protocol, "chat": chat, "away": away, "scroll": scroll}[story](chromium)
+            STORIES[story](chromium)
         chromium.close()
     print(f"told in {time.monotonic() - began:.1f} s", flush=True)

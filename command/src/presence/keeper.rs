@@ -8,6 +8,7 @@ use events::{
     envelope::Draft,
     log::{AppendError, Bucket, BucketError, Claim},
 };
+use metrics::{counter, describe_counter};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -17,6 +18,8 @@ use tokio::{
 /// The least time between two facts.
 const WINDOW: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(500);
+
+const LOST: &str = "herald_command_lost_leases_total";
 
 pub(super) struct Keeper {
     pub(super) log: EventLog,
@@ -29,6 +32,8 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) async fn run(self) {
+        describe_counter!(LOST, "Leases of gateways that were taken for dead; each closes all of a node's sockets.");
+        let lost = counter!(LOST);
         loop {
             let gateway_id = GatewayId::from_uuid(self.ids.next());
             let revision = self.claim(gateway_id).await;
@@ -39,6 +44,7 @@ impl Keeper {
                 () = self.tell(gateway_id) => {}
             }
             tracing::warn!(%gateway_id, "this gateway was taken for dead: it begins again under another id");
+            lost.increment(1);
             self.lost.send_modify(|losses| *losses += 1);
         }
     }

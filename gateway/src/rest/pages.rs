@@ -34,7 +34,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 29] = [
+const FILES: [File; 30] = [
     file!("/", "/index.html"),
     file!("/chat.css"),
     file!("/icon.svg"),
@@ -49,6 +49,7 @@ const FILES: [File; 29] = [
     file!("/chat/dom.js"),
     file!("/chat/group.js"),
     file!("/chat/inbox.js"),
+    file!("/chat/mentions.js"),
     file!("/chat/message.js"),
     file!("/chat/model.js"),
     file!("/chat/outbox.js"),

@@ -119,8 +119,7 @@ export class Api {
   }
 
   #keep({ user_id, session_id, access_token, refresh_token, expires_in }) {
-    const expires_at = Date.now() + expires_in * 1000;
-    localStorage.setItem(KEY, JSON.stringify({ user_id, session_id, access_token, refresh_token, expires_at }));
+    localStorage.setItem(KEY, JSON.stringify({ user_id, session_id, access_token, refresh_token, expires_at: Date.now() + expires_in * 1000 }));
     return access_token;
   }
 

@@ -83,10 +83,9 @@ export class Client {
   }
 
   async openGroup(title, member_ids) {
-    const body = { kind: "group", thread_id: mint(), title, member_ids };
-    await this.api.call("POST", "/v1/threads", { body });
-    await this.refresh(body.thread_id);
-    return body.thread_id;
+    const thread_id = mint();
+    await this.change(thread_id, "POST", "/v1/threads", { kind: "group", thread_id, title, member_ids });
+    return thread_id;
   }
 
   async saveContact(user_id, alias) {
@@ -258,14 +257,9 @@ export class Client {
     this.model.isNew = true;
     this.#meet(me);
     for (const thread of [...threads, ...archived]) this.model.setThread(thread);
-    for (const { alias, ...user } of contacts) {
-      this.#meet(user);
-      this.model.contacts.set(user.user_id, alias);
-    }
-    for (const user of blocks) {
-      this.#meet(user);
-      this.model.blocks.add(user.user_id);
-    }
+    for (const { alias: _, ...user } of [...contacts, ...blocks]) this.#meet(user);
+    for (const { user_id, alias } of contacts) this.model.contacts.set(user_id, alias);
+    for (const { user_id } of blocks) this.model.blocks.add(user_id);
     this.#tell();
   }
 

@@ -1,5 +1,6 @@
 // Where one writes: a text that grows, files, what one replies to or edits, and a draft for each thread.
 import { announce, attempt, bytes, h, icon, iconButton, toast } from "./dom.js";
+import { Mentions } from "./mentions.js";
 
 const MOST_BYTES = 32_768;
 const MOST_FILES = 10;
@@ -14,10 +15,11 @@ export class Composer {
       input: () => this.#changed(), keydown: (event) => this.#key(event), paste: (event) => this.add(event.clipboardData.files) });
     this.text.value = drafts.get(thread_id) ?? "";
     this.context = h("div", { class: "context" });
+    this.mentions = new Mentions(client, thread_id, this.text);
     this.chosen = h("ul", { class: "chosen", "aria-label": "Files to send" });
     const input = h("input", { type: "file", multiple: true, hidden: true, change: () => (this.add(input.files), (input.value = "")) });
     this.element = h("form", { class: "composer", "aria-label": "Write", submit: (event) => (event.preventDefault(), this.#submit()) },
-      this.context, this.chosen, h("div", { class: "composer-line" }, input, iconButton("attach", "Attach files", () => input.click()),
+      this.mentions.element, this.context, this.chosen, h("div", { class: "composer-line" }, input, iconButton("attach", "Attach files", () => input.click()),
         this.text, h("button", { type: "submit", class: "icon-button send", "aria-label": "Send", title: "Send" }, icon("send"))));
     queueMicrotask(() => this.#grow());
   }
@@ -77,6 +79,7 @@ export class Composer {
   #changed(isSilent = false) {
     if (!this.editing) drafts.set(this.thread_id, this.text.value);
     this.#grow();
+    this.mentions.changed();
     if (isSilent || !this.text.value || Date.now() - this.typed < TYPING_EVERY) return;
     this.typed = Date.now();
     this.client.typing(this.thread_id);
@@ -88,7 +91,7 @@ export class Composer {
   }
 
   #key(event) {
-    if (event.isComposing) return;
+    if (event.isComposing || this.mentions.key(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches) {
       event.preventDefault();
       this.#submit();

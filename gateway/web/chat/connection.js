@@ -21,21 +21,15 @@ export class Connection {
   async open() {
     if (this.lifetime.signal.aborted || this.socket || this.isOpening) return;
     clearTimeout(this.timer);
-    this.isOpening = true;
-    this.isAsleep = false;
+    Object.assign(this, { isOpening: true, isAsleep: false });
     this.host.state("connecting");
-    try {
-      this.token = await this.api.fresh(this.mustRenew);
-      this.mustRenew = false;
-    } catch {
-      this.isOpening = false;
-      return this.#again(this.session.after(1006, "", this.attempt++, Math.random()));
-    }
+    const token = await this.api.fresh(this.mustRenew).catch(() => undefined);
     this.isOpening = false;
+    if (token === undefined) return this.#again(this.session.after(1006, "", this.attempt++, Math.random()));
+    Object.assign(this, { token, mustRenew: false });
     if (this.lifetime.signal.aborted || !this.token) return;
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/v1/socket`, "herald.v1");
-    this.socket = socket;
-    this.heard = Date.now();
+    Object.assign(this, { socket, heard: Date.now() });
     socket.onopen = () => this.say(this.session.hello(this.token));
     socket.onmessage = ({ data }) => this.socket === socket && this.#hear(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.socket === socket && this.#lost(code, reason);
@@ -111,9 +105,8 @@ export class Connection {
   }
 
   #lost(code, reason) {
-    const socket = this.socket;
-    this.socket = null;
-    this.isLive = false;
+    const { socket } = this;
+    Object.assign(this, { socket: null, isLive: false });
     socket?.close();
     this.#reject();
     this.#again(this.session.after(code, reason, this.attempt++, Math.random()));

@@ -1,5 +1,5 @@
 // Dialogs and menus: modal, closed by Escape, and focus goes back to where it came from.
-import { h, iconButton, toast } from "./dom.js";
+import { attempt, h, iconButton, toast } from "./dom.js";
 
 /** Shows a dialog with that title; resolves once it is closed. */
 export const dialog = (title, ...content) => {
@@ -29,6 +29,13 @@ export const field = (label, attributes, hint) => {
     (options ?? []).map(([value, text]) => h("option", { value }, text)));
   if (value !== undefined && value !== null) input.value = value;
   return h("div", { class: "field" }, h("label", { for: id }, label), input, hint && h("p", { class: "hint", id: `${id}-hint` }, hint));
+};
+
+/** What a picture is chosen with: it is uploaded, and `change` is told which attachment it is. */
+export const pictureButton = (api, change) => {
+  const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/gif,image/webp", hidden: true,
+    change: () => attempt(async () => change((await api.upload(input.files[0])).attachment_id)) });
+  return [input, h("button", { type: "button", click: () => input.click() }, "Change picture")];
 };
 
 /** A form of fields whose problem is shown in it, and at the field at fault. */

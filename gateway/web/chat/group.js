@@ -1,5 +1,5 @@
 // Groups: beginning one, who is in it in what role, and what its leaders may change.
-import { confirm, dialog, field, form, menu } from "./dialog.js";
+import { confirm, dialog, field, form, menu, pictureButton } from "./dialog.js";
 import { announce, attempt, h, iconButton } from "./dom.js";
 import { findForm, personLine } from "./people.js";
 import { goTo } from "./thread.js";
@@ -52,14 +52,11 @@ export const groupDialog = async (client, thread_id) => {
     client.model.dropThread(thread_id);
     goTo("");
   });
-  const picture = h("input", { type: "file", accept: "image/png,image/jpeg,image/gif,image/webp", hidden: true, change: () => attempt(async () => {
-    const { attachment_id } = await client.api.upload(picture.files[0]);
-    await change("PUT", "/picture", { attachment_id }, "Picture changed");
-  }) });
+  const picture = pictureButton(client.api, (attachment_id) => change("PUT", "/picture", { attachment_id }, "Picture changed"));
   dialog(client.model.titleOf(thread),
     leads && [form([field("Title", { name: "title", value: thread.title, required: true, maxlength: "64" })], "Rename",
       ({ title }) => change("PATCH", "", { title: title.trim() }, "Renamed"), ""),
-    h("div", { class: "actions" }, picture, h("button", { type: "button", click: () => picture.click() }, "Change picture")),
+    h("div", { class: "actions" }, picture),
     h("h3", {}, "Add somebody"),
     findForm(client, "Add to group", ({ user_id, display_name }) => change("PUT", `/members/${user_id}`, {}, `${display_name} added`))],
     h("h3", {}, `${members.length} ${members.length === 1 ? "member" : "members"}`), h("ul", { class: "plain" }, members.map(line)),

@@ -63,8 +63,7 @@ export class Inbox {
   }
 
   #item(thread) {
-    const { client } = this;
-    const { model } = client;
+    const { client, client: { model } } = this;
     const { thread_id, peer, unread, mentions_unread, last_message, updated_at, pinned } = thread;
     const [name, online, muted] = [model.titleOf(thread), Boolean(peer && model.presence.get(peer.user_id)?.online), isMuted(thread)];
     const writers = model.writers(thread_id, Date.now());
@@ -94,8 +93,7 @@ export class Inbox {
   }
 
   #snippet(thread, last, writers) {
-    const { client } = this;
-    const { model } = client;
+    const { client, client: { model } } = this;
     if (writers.length > 0) return thread.kind === "group" ? `${model.nameOf(writers[0])} is writing…` : "writing…";
     const pending = client.outbox.of(thread.thread_id).at(-1);
     if (pending) return `${pending.failed ? "Not sent" : "Sending"}: ${pending.body || "Attachment"}`;

@@ -76,10 +76,8 @@ const quote = (number, { client, thread, hooks }) => {
 
 const attached = ({ attachment_id, name, media_type, size, width, height }, client) => {
   const called = name ?? "File";
-  const save = () => attempt(async () => {
-    const href = await client.file(attachment_id, "application/octet-stream");
-    h("a", { href, download: called }).click();
-  });
+  const save = () => attempt(async () =>
+    h("a", { href: await client.file(attachment_id, "application/octet-stream"), download: called }).click());
   if (!PICTURES.has(media_type) || !width) {
     return h("button", { type: "button", class: "file", click: save }, h("b", { dir: "auto" }, called), ` ${bytes(size)}`);
   }

@@ -113,22 +113,18 @@ export class Model {
     const thread = this.threads.get(thread_id);
     const of = this.timelines.get(thread_id);
     of?.journal?.push(frame);
+    if (of && (of.isOpen || frame.type !== "message")) this.#amend(of, frame);
     switch (frame.type) {
       case "message":
         this.typing.get(thread_id)?.delete(frame.sender_id);
-        if (of?.isOpen) this.#amend(of, frame);
         if (thread && frame.number > thread.last_number) this.#arrive(thread, frame);
         break;
       case "message_edited":
       case "message_deleted":
-        if (of) this.#amend(of, frame);
         if (thread?.last_message?.number === frame.number) {
           const body = frame.type === "message_edited" ? frame.body : null;
           thread.last_message = { ...thread.last_message, body, deleted_at: body === null ? "now" : null };
         }
-        break;
-      case "reaction":
-        if (of) this.#amend(of, frame);
         break;
       case "thread":
         if (thread) this.#happen(thread, of, frame);

@@ -31,8 +31,7 @@ export const searchDialog = (client, thread_id = null) => {
       if (turn !== asked) return;
       const words = q.replace(/\b\w+:\S*/g, "").match(/[\p{L}\p{N}]+/gu) ?? [];
       const lines = page.hits.map(line(words));
-      if (cursor) hits.append(...lines);
-      else hits.replaceChildren(...lines);
+      hits[cursor ? "append" : "replaceChildren"](...lines);
       more.hidden = !page.next;
       more.dataset.next = page.next ?? "";
       said.textContent = hits.childElementCount === 0 ? "Nothing was found." : `${hits.childElementCount}${page.next ? "+" : ""} found`;

@@ -1,5 +1,5 @@
 // Oneself: how one is shown, who may see and add one, one's devices, password, and leaving.
-import { confirm, dialog, field, form } from "./dialog.js";
+import { confirm, dialog, field, form, pictureButton } from "./dialog.js";
 import { announce, attempt, briefly, h } from "./dom.js";
 
 const SEEN_BY = [["everyone", "Everyone"], ["contacts", "My contacts"], ["nobody", "Nobody"]];
@@ -19,16 +19,9 @@ export const settingsDialog = async (client) => {
     client.model.setPerson((await api.call("PATCH", "/v1/me", { body })) ?? me);
     announce("Saved");
   });
-  const picture = h("input", { type: "file", accept: "image/png,image/jpeg,image/gif,image/webp", hidden: true, change: () => attempt(async () => {
-    const { attachment_id } = await api.upload(picture.files[0]);
-    await api.call("PUT", "/v1/me/picture", { body: { attachment_id } });
-    again();
-  }) });
-  const end = (session_id) => () => attempt(async () => {
-    await api.call("DELETE", `/v1/sessions/${session_id}`);
-    announce("Signed out there");
-    again();
-  });
+  const picture = pictureButton(api, (attachment_id) => api.call("PUT", "/v1/me/picture", { body: { attachment_id } }).then(again));
+  const end = (session_id) => () =>
+    attempt(async () => (await api.call("DELETE", `/v1/sessions/${session_id}`), announce("Signed out there"), again()));
   const device = ({ session_id, device, last_used_at, current }) => h("li", { class: "person" },
     h("span", {}, h("b", { dir: "auto" }, device ?? "A device"),
       h("span", { class: "soft" }, current ? "This device" : `Last used ${briefly(last_used_at)}`)),
@@ -42,14 +35,12 @@ export const settingsDialog = async (client) => {
     element.reset();
     announce("Password changed");
   }, "");
-  const save = () => attempt(async () => {
-    const href = URL.createObjectURL(await api.get("/v1/me/export"));
-    h("a", { href, download: "herald.ndjson" }).click();
-  });
+  const save = () => attempt(async () =>
+    h("a", { href: URL.createObjectURL(await api.get("/v1/me/export")), download: "herald.ndjson" }).click());
   const leave = () => confirm("Sign out?",
     "What this device holds of your messages is deleted from it; also what was not sent yet.", "Sign out", () => api.logOut());
   dialog("Settings", h("p", { class: "soft" }, `@${me.username}`), profile,
-    h("div", { class: "actions" }, picture, h("button", { type: "button", click: () => picture.click() }, "Change picture")),
+    h("div", { class: "actions" }, picture),
     h("h3", {}, "Devices"), h("ul", { class: "plain" }, sessions.map(device)), h("h3", {}, "Password"), password,
     h("h3", {}, "Your data"), h("div", { class: "actions" }, h("button", { type: "button", click: save }, "Download all of it"),
       h("button", { type: "button", class: "danger", click: leave }, "Sign out")));

@@ -56,6 +56,7 @@ export class ThreadView {
     if (!thread) return;
     if (topics.has("all") || topics.has("people") || topics.has(this.thread_id)) this.#drawHeader(thread);
     if (topics.has("all") && this.isDrawn && !this.client.model.timeline(this.thread_id).isOpen) this.#open();
+    if (topics.has("people")) this.composer.mentions.draw();
     this.isDrawn = true;
     this.timeline.soon(topics.has("all") || topics.has("people"));
   }

@@ -182,15 +182,11 @@ export class Timeline {
 
   /** Whether a height is another than was thought. */
   #measure() {
-    let changed = false;
-    for (const [number, { element }] of this.drawn) {
-      const { height } = element.getBoundingClientRect();
-      if (this.heights.get(number) === height) continue;
-      this.heights.set(number, height);
-      changed = true;
-    }
-    if (changed) this.sum = [...this.heights.values()].reduce((sum, height) => sum + height, 0);
-    return changed;
+    const all = [...this.drawn].map(([number, { element }]) => [number, element.getBoundingClientRect().height]);
+    const changed = all.filter(([number, height]) => this.heights.get(number) !== height);
+    for (const [number, height] of changed) this.heights.set(number, height);
+    if (changed.length > 0) this.sum = [...this.heights.values()].reduce((sum, height) => sum + height, 0);
+    return changed.length > 0;
   }
 
   /** Where somebody has scrolled to is where things stay; our own setting of it tells nothing. */
@@ -235,19 +231,11 @@ export class Timeline {
   #key(event) {
     const row = event.target.closest?.(".row");
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    if (step && event.target === row) {
-      const next = step < 0 ? row.previousElementSibling : row.nextElementSibling;
-      next?.focus();
-      event.preventDefault();
-    } else if (step < 0 && event.target === this.scroller) {
-      this.rows.lastElementChild?.focus();
-      event.preventDefault();
-    } else if (event.key === "Enter" && event.target === row) {
-      row.querySelector(".row-more")?.click();
-      event.preventDefault();
-    } else if (event.key === "End") {
-      this.toEnd();
-      event.preventDefault();
-    }
+    if (step && event.target === row) (step < 0 ? row.previousElementSibling : row.nextElementSibling)?.focus();
+    else if (step < 0 && event.target === this.scroller) this.rows.lastElementChild?.focus();
+    else if (event.key === "Enter" && event.target === row) row.querySelector(".row-more")?.click();
+    else if (event.key === "End") this.toEnd();
+    else return;
+    event.preventDefault();
   }
 }

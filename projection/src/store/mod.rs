@@ -6,6 +6,7 @@ mod audit;
 pub(crate) mod checkpoint;
 mod copy;
 mod directory;
+mod figures;
 mod inbox;
 mod membership;
 mod pictures;

@@ -86,7 +86,7 @@ impl Floors {
             }
             Work::Rebuild => floors.of_projection(options, target).await?,
             // Theirs are measured in turns with them; presence stands beside a message.
-            Work::Reads | Work::Presence => {}
+            Work::Reads | Work::Presence | Work::Subjects => {}
         }
         Ok(Some(floors))
     }

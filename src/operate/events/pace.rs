@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 /// In so many portions a second: small ones, which come evenly.
-const PORTIONS: u32 = 20;
+const PORTIONS: u32 = 100;
 const LARGEST_PORTION: u32 = 500;
 
 /// So much a second, or as much as can be.
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn portions_are_small_where_it_is_slow() {
-        for (facts, portion) in [("1", 1), ("100", 5), ("5000", 250), ("off", 500)] {
+        for (facts, portion) in [("1", 1), ("100", 1), ("5000", 50), ("off", 500)] {
             assert_eq!(Pace::new(facts.parse().unwrap(), "off".parse().unwrap()).portion(), portion, "{facts}");
         }
         assert!("0".parse::<Limit>().is_err() && "-1".parse::<Limit>().is_err());

@@ -4,21 +4,18 @@
 use crate::{
     harness::{folder, program},
     packages::{self, run},
+    pages::blocks,
     people::Person,
     process::Process,
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs};
 use tokio::process::Command;
 
 /// The one program of that language on the page.
 fn snippet(language: &str) -> String {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/consumers.md")).unwrap();
-    let fence = format!("```{language}\n");
-    let mut snippets = page.split(&fence).skip(1);
-    let (snippet, another) = (snippets.next(), snippets.next());
-    assert!(another.is_none(), "one program of {language}");
-    snippet.unwrap().split("```").next().unwrap().to_owned()
+    let [snippet] = blocks::of("docs/consumers.md", language).try_into().expect("one program of each language");
+    snippet
 }
 
 async fn python(url: &str) -> String {

@@ -13,6 +13,7 @@ use reqwest::{Client, Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -49,6 +50,13 @@ pub struct Seen {
     pub ids: Vec<String>,
 }
 
+/// Who talked, the tokens that were got beside theirs, and where.
+pub struct Talk {
+    people: [Person; 3],
+    refreshed: Vec<String>,
+    thread_id: String,
+}
+
 /// The conversation is had once, whoever asks first.
 pub async fn seen() -> &'static Seen {
     static SEEN: OnceCell<Seen> = OnceCell::const_new();
@@ -58,16 +66,39 @@ pub async fn seen() -> &'static Seen {
 async fn converse() -> Seen {
     let mut collector = Collector::start().await;
     let data = folder("eyes");
-    let arguments = ["--data", data.to_str().unwrap(), "--durability", "unsynced", "--metrics-listen", "127.0.0.1:0"];
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ("HERALD_LOG", "debug"),
-        // Nobody takes pushes there.
-        ("HERALD_PUSH_URL", PUSHES.0),
-        ("HERALD_PUSH_SECRET", PUSHES.1),
     ];
-    let herald = Herald::start(&arguments, &environment).await;
+    let herald = Herald::start(&data, &environment).await;
+    let Talk { people, refreshed, thread_id } = talk(&herald).await;
+
+    let metrics = ask_for_metrics(&herald).await;
+    collector
+        .until(|spans| {
+            [BY_REST, BY_SOCKET].iter().all(|trace| {
+                let pushed = spans.iter().any(|span| span.name == "gateway.push" && hex(&span.trace_id) == *trace);
+                let linked = |view| {
+                    let is_link = |span: &Span| span.links.iter().any(|link| hex(&link.trace_id) == *trace);
+                    spans.iter().any(|span| is_link(span) && attribute(span, "view").as_deref() == Some(view))
+                };
+                pushed && ["directory", "timeline", "inbox", "search"].into_iter().all(linked)
+            })
+        })
+        .await;
+    let (status, log) = herald.finish().await;
+    assert!(status.success(), "{status}");
+    let mut secrets: Vec<_> = SAID.iter().map(|text| (*text).to_owned()).collect();
+    secrets.extend([PASSWORD, WRONG_PASSWORD, "crawfish", PUSHES.1].map(str::to_owned));
+    secrets.extend(people.iter().flat_map(|person| [person.access_token.clone(), person.refresh_token.clone()]));
+    secrets.extend(refreshed);
+    let ids = people.iter().map(|person| person.user_id.clone()).chain([thread_id]);
+    Seen { metrics, log, secrets, ids: ids.collect(), spans: std::mem::take(&mut collector.spans) }
+}
+
+/// Something of each kind happens.
+pub async fn talk(herald: &Herald) -> Talk {
     let (ada, bob) = (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
     let again = ada.log_in(&herald.url).await;
     let refreshed = enter_and_leave(&ada).await;
@@ -85,31 +116,9 @@ async fn converse() -> Seen {
     socket.until("receipt").await;
     socket.say(&json!({ "type": "nonsense" })).await;
     socket.end().await;
-    read_and_be_refused(&ada, &bob, sent["thread_id"].as_str().unwrap(), &position).await;
-
-    let metrics = ask_for_metrics(&herald).await;
-    collector
-        .until(|spans| {
-            [BY_REST, BY_SOCKET].iter().all(|trace| {
-                let pushed = spans.iter().any(|span| span.name == "gateway.push" && hex(&span.trace_id) == *trace);
-                let linked = |view| {
-                    let is_link = |span: &Span| span.links.iter().any(|link| hex(&link.trace_id) == *trace);
-                    spans.iter().any(|span| is_link(span) && attribute(span, "view").as_deref() == Some(view))
-                };
-                pushed && ["directory", "timeline", "inbox", "search"].into_iter().all(linked)
-            })
-        })
-        .await;
-    let (status, log) = herald.finish().await;
-    assert!(status.success(), "{status}");
-    let people = [&ada, &bob, &again];
-    let mut secrets: Vec<_> = SAID.iter().map(|text| (*text).to_owned()).collect();
-    secrets.extend([PASSWORD, WRONG_PASSWORD, "crawfish", PUSHES.1].map(str::to_owned));
-    secrets.extend(people.iter().flat_map(|person| [person.access_token.clone(), person.refresh_token.clone()]));
-    secrets.extend(refreshed);
-    let ids =
-        people.iter().map(|person| person.user_id.clone()).chain([sent["thread_id"].as_str().unwrap().to_owned()]);
-    Seen { metrics, log, secrets, ids: ids.collect(), spans: std::mem::take(&mut collector.spans) }
+    let thread_id = sent["thread_id"].as_str().unwrap().to_owned();
+    read_and_be_refused(&ada, &bob, &thread_id, &position).await;
+    Talk { people: [ada, bob, again], refreshed, thread_id }
 }
 
 /// Whatever has to do with passwords and tokens; tells the tokens that were got.
@@ -153,8 +162,7 @@ async fn read_and_be_refused(ada: &Person, bob: &Person, thread_id: &str, positi
 }
 
 async fn ask_for_metrics(herald: &Herald) -> String {
-    let url = herald.said.iter().find_map(|line| line.strip_prefix("herald's metrics are at ")).unwrap();
-    let answer = reqwest::get(url).await.unwrap();
+    let answer = reqwest::get(herald.metrics_url()).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
     answer.text().await.unwrap()
@@ -178,7 +186,7 @@ pub fn attribute(span: &Span, name: &str) -> Option<String> {
 }
 
 /// A process of which every line is kept.
-struct Herald {
+pub struct Herald {
     url: String,
     child: Child,
     said: Vec<String>,
@@ -186,9 +194,12 @@ struct Herald {
 }
 
 impl Herald {
-    async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub async fn start(data: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program());
-        command.args(arguments).args(["--listen", "127.0.0.1:0"]).env("HERALD_RATE_LIMITS", "off");
+        command.args(["--durability", "unsynced", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(data).env("HERALD_RATE_LIMITS", "off");
+        // Nobody takes pushes there.
+        command.env("HERALD_PUSH_URL", PUSHES.0).env("HERALD_PUSH_SECRET", PUSHES.1);
         command.envs(environment.iter().copied()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -211,8 +222,12 @@ impl Herald {
         Self { url, child, said, says }
     }
 
+    pub fn metrics_url(&self) -> &str {
+        self.said.iter().find_map(|line| line.strip_prefix("herald's metrics are at ")).unwrap()
+    }
+
     /// SIGTERM, how it ended, and all that it said.
-    async fn finish(mut self) -> (ExitStatus, Vec<String>) {
+    pub async fn finish(mut self) -> (ExitStatus, Vec<String>) {
         signal_child(&self.child, Signal::TERM);
         let status = self.child.wait().await.unwrap();
         self.said.extend(self.says.join_all().await.into_iter().flatten());

@@ -9,6 +9,7 @@ use super::{
     watcher::Watcher,
 };
 use crate::whole::{history, logged};
+use futures_util::future::join_all;
 use query::View;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use std::collections::BTreeMap;
@@ -37,19 +38,22 @@ pub(super) async fn threads(rig: &Rig, load: &Load, watchers: Vec<Watcher>) -> C
     counts
 }
 
-/// Drops the database and compares what comes back with what was there.
+/// Drops the databases and compares what comes back with what was there.
 pub(super) async fn rebuild(rig: &Rig) {
     rig.settled().await;
-    let before = hashes(&rig.database_url()).await;
-    let mut admin = PgConnection::connect(&rig.database_url().replace("/herald?", "/postgres?")).await.unwrap();
-    sqlx::query("DROP DATABASE herald WITH (FORCE)").execute(&mut admin).await.unwrap();
-    rig.story.tell("the database is dropped");
+    let before = hashes(rig).await;
+    rig.drop_databases().await;
     rig.settled().await;
-    assert_eq!(hashes(&rig.database_url()).await, before, "a rebuild makes other rows");
+    assert_eq!(hashes(rig).await, before, "a rebuild makes other rows");
+}
+
+/// What each of the databases has.
+async fn hashes(rig: &Rig) -> Vec<BTreeMap<String, String>> {
+    join_all(rig.database_urls().iter().map(|url| hashes_in(url))).await
 }
 
 /// A hash of the ordered rows of each view's tables, checkpoints included. Of presence none: devices come and go.
-async fn hashes(database_url: &str) -> BTreeMap<String, String> {
+async fn hashes_in(database_url: &str) -> BTreeMap<String, String> {
     let mut connection = PgConnection::connect(database_url).await.unwrap();
     let mut hashes = BTreeMap::new();
     for view in View::ALL.into_iter().filter(|view| *view != View::Presence) {

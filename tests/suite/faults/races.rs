@@ -11,7 +11,6 @@ use crate::people::{PASSWORD, Person, key};
 use futures_util::future::join_all;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Eleven people are fifty-five pairs.
@@ -125,9 +124,7 @@ async fn a_session_that_ended_stays_so_though_postgres_is_lost_and_all_restart()
     assert_eq!(ada.post("/v1/logout", Value::Null).await.status, StatusCode::NO_CONTENT);
     rig.kill(Victim::Herald(0)).await;
     rig.kill(Victim::Herald(1)).await;
-    let mut admin = PgConnection::connect(&rig.database_url().replace("/herald?", "/postgres?")).await.unwrap();
-    sqlx::query("DROP DATABASE herald WITH (FORCE)").execute(&mut admin).await.unwrap();
-    story.tell("the database is dropped");
+    rig.drop_databases().await;
     rig.kill(Victim::Nats(0)).await;
     rig.revive(Victim::Nats(0)).await;
     rig.revive(Victim::Herald(0)).await;

@@ -68,7 +68,6 @@ pub(super) async fn rebuilt_under_load(story: &Story, rounds: usize) {
         rig.ready().await;
     }
     load.ledger.more(40).await;
-    rig.settled().await;
     settle(&rig, load, watchers).await;
 }
 

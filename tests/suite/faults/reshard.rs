@@ -10,20 +10,14 @@ use super::{
 };
 use crate::{harness::program, views::rows_in};
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     collections::BTreeMap,
     process::{Output, Stdio},
 };
 use tokio::{process::Command, time::timeout};
 
-/// The database of that name, beside the one that the rig began with.
-fn database(rig: &Rig, name: &str) -> String {
-    rig.database_url().replace("/herald?", &format!("/{name}?"))
-}
-
 fn reshard(rig: &Rig, names: &[&str]) -> Command {
-    let to: Vec<_> = names.iter().map(|name| database(rig, name)).collect();
+    let to: Vec<_> = names.iter().map(|name| rig.database(name)).collect();
     let mut command = Command::new(program());
     command.args(["reshard", "--to", &to.join(","), "--json", "--nats-url", &rig.nats_url()]);
     command.args(["--database-url", &rig.database_url()]).stdin(Stdio::null()).kill_on_drop(true);
@@ -57,7 +51,7 @@ async fn resharded(rig: &Rig, names: &[&str]) {
 async fn rows(rig: &Rig, names: &[&str]) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in names {
-        for (table, rows) in rows_in(&database(rig, name)).await {
+        for (table, rows) in rows_in(&rig.database(name)).await {
             all.entry(table).or_default().extend(rows);
         }
     }
@@ -84,11 +78,9 @@ pub(super) async fn resharded_under_load(story: &Story, between: usize) {
     rig.revive(Victim::Nats(1)).await;
     load.ledger.more(between).await;
 
-    let mut admin = PgConnection::connect(&database(&rig, "postgres")).await.unwrap();
-    sqlx::query(AssertSqlSafe("DROP DATABASE herald_1 WITH (FORCE)")).execute(&mut admin).await.unwrap();
-    story.tell("a database of two is dropped");
+    rig.drop_database("herald_1").await;
     load.ledger.more(between).await;
-    rig.settled().await;
+    rig.ready().await;
     load.ledger.more(between).await;
 
     let reads = load.end().await;

@@ -3,7 +3,7 @@
 
 use super::story::Story;
 use crate::{
-    harness::{folder, program},
+    harness::{databases, folder, program},
     process::{Process, free_address, signal_child},
     proxy::Proxy,
 };
@@ -14,6 +14,7 @@ use events::{
 use herald::embedded::{self, Apart};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -77,7 +78,7 @@ impl Rig {
             data: data.clone(),
             durability: if nats_nodes == 1 { embedded::Durability::Fsync } else { embedded::Durability::Unsynced },
             nats_nodes,
-            databases: 1,
+            databases: databases(),
             nats_server: None,
             postgres: None,
             // What a killed process wrote the kernel still has.
@@ -113,8 +114,32 @@ impl Rig {
         self.apart.nats_url()
     }
 
+    /// Its databases, with commas between them.
     pub(super) fn database_url(&self) -> String {
         self.apart.database_url().unwrap()
+    }
+
+    pub(super) fn database_urls(&self) -> Vec<String> {
+        self.database_url().split(',').map(str::to_owned).collect()
+    }
+
+    /// The database of that name, of the server that has them all.
+    pub(super) fn database(&self, name: &str) -> String {
+        self.database_urls()[0].replace("/herald?", &format!("/{name}?"))
+    }
+
+    /// Drops that database from under whoever uses it.
+    pub(super) async fn drop_database(&self, name: &str) {
+        let mut admin = PgConnection::connect(&self.database("postgres")).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&mut admin).await.unwrap();
+        self.story.tell(format!("the database {name} is dropped"));
+    }
+
+    pub(super) async fn drop_databases(&self) {
+        for url in self.database_urls() {
+            let (_, name) = url.rsplit_once('/').unwrap();
+            self.drop_database(name.split('?').next().unwrap()).await;
+        }
     }
 
     /// kill -9, and until the process is gone.
@@ -193,7 +218,7 @@ impl Rig {
         if self.nats.len() == 1 {
             self.to_nats = Some(Proxy::before(&self.apart.nats_url()).await);
         }
-        self.to_postgres = Some(Proxy::before(&self.database_url()).await);
+        self.to_postgres = Some(Proxy::before(&self.database_urls()[0]).await);
     }
 
     fn launch(&self, node: usize) -> Process {
@@ -215,30 +240,26 @@ impl Rig {
         Process::launch(&self.heralds[node].program, &arguments, self.heralds[node].address)
     }
 
-    /// Until every herald says that it can serve.
+    /// Until every herald says that it can serve, and has all its databases.
     pub(super) async fn ready(&self) {
-        let ready = async {
-            for url in self.urls() {
-                while readiness(&url).await.is_none() {}
-            }
-        };
-        timeout(PATIENCE, ready).await.expect("it heals unaided");
-        self.story.tell("all are ready");
+        self.until("ready", |state| state["databases_away"] == json!([])).await;
     }
 
-    /// Until the views have applied all of the log, when nobody writes any more.
+    /// Until the views have applied all of the log. Only when nobody writes any more: else there may be no such moment.
     pub(super) async fn settled(&self) {
-        let no_lag = |state: Value| {
-            let views = state["views"].as_array().unwrap();
-            state["databases_away"] == json!([]) && views.iter().all(|view| view["lag"] == 0)
-        };
-        let settled = async {
+        let no_lag = |state: &Value| state["views"].as_array().unwrap().iter().all(|view| view["lag"] == 0);
+        self.until("settled", |state| state["databases_away"] == json!([]) && no_lag(state)).await;
+    }
+
+    /// Until every herald can serve and says so of itself.
+    async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) {
+        let all = async {
             for url in self.urls() {
-                while !readiness(&url).await.is_some_and(no_lag) {}
+                while !readiness(&url).await.is_some_and(|state| holds(&state)) {}
             }
         };
-        timeout(PATIENCE, settled).await.expect("the views catch up unaided");
-        self.story.tell("all is applied");
+        timeout(PATIENCE, all).await.unwrap_or_else(|_| panic!("it gets {what} unaided"));
+        self.story.tell(format!("all are {what}"));
     }
 
     /// The log, not through any herald.

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use gateway::held::{Held, PLACES};
 use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::Row;
 use std::collections::BTreeSet;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -108,7 +108,8 @@ async fn the_list_of_places_where_data_lies_is_complete() {
     }
     let listed: BTreeSet<&str> = PLACES.iter().map(|(place, _)| *place).collect();
 
-    let mut database = PgConnection::connect(&deployment.database_url).await.unwrap();
+    // Each has all tables.
+    let mut database = deployment.connections().await.remove(0);
     let tables = "SELECT DISTINCT CASE WHEN count(*) OVER (PARTITION BY table_name) = $1 THEN table_name \
                                        ELSE table_schema || '.' || table_name END AS place \
                   FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')";

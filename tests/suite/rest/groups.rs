@@ -7,7 +7,7 @@ use crate::{
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 fn member(thread: &str, person: &Person) -> String {
     format!("/v1/threads/{thread}/members/{}", person.user_id)
@@ -268,21 +268,25 @@ impl Sizes {
             assert_eq!(self.bob.get_after(&last, &path).await.status, StatusCode::OK);
         }
     }
-
-    async fn connect(&self) -> PgConnection {
-        PgConnection::connect(&self.deployment.database_url).await.unwrap()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_writes_as_many_rows_in_a_group_of_a_thousand_as_in_a_pair() {
     let sizes = Sizes::new().await;
-    let mut connection = sizes.connect().await;
+    let mut databases = sizes.deployment.connections().await;
     let mut written = Vec::new();
     for in_group in [false, true] {
-        let now = sqlx::query("SELECT pg_current_xact_id()::text::bigint").fetch_one(&mut connection).await.unwrap();
+        let mut since = Vec::new();
+        for database in &mut databases {
+            let now = sqlx::query("SELECT pg_current_xact_id()::text::bigint").fetch_one(database).await.unwrap();
+            since.push(now.get(0));
+        }
         sizes.write(in_group, 50).await;
-        written.push(rows_written(&mut connection, now.get(0)).await);
+        let mut rows = 0;
+        for (database, since) in databases.iter_mut().zip(since) {
+            rows += rows_written(database, since).await;
+        }
+        written.push(rows);
     }
     // 50 messages, the head, and how far the sender has read.
     assert_eq!(written, [52, 52], "in a pair and in a group");

@@ -19,7 +19,7 @@ use events::{
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Executor};
 use std::collections::BTreeMap;
 
 /// Has a hub forget everything that happened until now: so much is told in every partition that it holds nothing else.
@@ -69,8 +69,9 @@ async fn who_comes_back_to_a_thread_that_a_view_has_set_aside_hears_it_and_reloa
         let (ada, bob, cyd) = tokio::join!(Person::sign_up(url), Person::sign_up(url), Person::sign_up(url));
         let thread_id = group(&ada, &[&bob, &cyd]).await;
         let left_with = Client::live(&bob).await.vector;
-        let mut connection = PgConnection::connect(&deployment.database_url).await.unwrap();
-        connection.execute(AssertSqlSafe(format!("ALTER TABLE {poison}"))).await.unwrap();
+        for mut database in deployment.connections().await {
+            database.execute(AssertSqlSafe(format!("ALTER TABLE {poison}"))).await.unwrap();
+        }
 
         let messages = format!("/v1/threads/{thread_id}/messages");
         let say = async |text: &str| ada.post(&messages, json!({ "key": key(), "body": text })).await;
