@@ -7,7 +7,7 @@ use super::{
     frame::{Frame, Problem},
     known::Known,
     outbox::{Outbox, Outcome, Sending},
-    screen::{self, Screen},
+    screen::{Lines, Screen},
     session::{After, Session, Step, after},
     wire::{Heard, Wire},
 };
@@ -15,10 +15,7 @@ use anyhow::bail;
 use events::{Clock, Ids};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, future::pending, io, process::ExitCode, time::Duration};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 
 /// Lines that were typed and are not in the log yet: more are not read.
@@ -47,7 +44,7 @@ pub(super) struct Conversation {
     outbox: Outbox,
     wire: Option<Wire>,
     /// `None` once it has ended.
-    input: Option<mpsc::Receiver<io::Result<String>>>,
+    input: Option<Lines>,
     outcome: ExitCode,
     /// Pings that were not answered.
     pings: u32,
@@ -96,7 +93,7 @@ impl Conversation {
             Opening::Thread(thread_id) => self.open(thread_id).await?,
             Opening::Group(title, members) => self.begin_group(&title, &members).await?,
         }
-        self.input = Some(screen::lines());
+        self.input = Some(Lines::new());
         while !self.is_done() {
             self.keep_time().await?;
             let takes_input = self.has_begun && self.outbox.len() < WAITING;
@@ -312,9 +309,9 @@ fn is_over(error: &anyhow::Error) -> bool {
     error.is::<io::Error>() || error.is::<SignedOut>()
 }
 
-async fn next_line(input: Option<&mut mpsc::Receiver<io::Result<String>>>) -> Option<io::Result<String>> {
+async fn next_line(input: Option<&mut Lines>) -> Option<io::Result<String>> {
     match input {
-        Some(input) => input.recv().await,
+        Some(input) => input.next().await,
         None => pending().await,
     }
 }

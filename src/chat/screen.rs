@@ -2,7 +2,7 @@
 //! Input comes by a thread of its own, which waits for nobody but who types.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Write, stderr, stdin, stdout},
+    io::{self, IsTerminal, Write, stderr, stdin, stdout},
     thread,
 };
 use tokio::sync::mpsc;
@@ -67,15 +67,37 @@ impl Screen {
     }
 }
 
-/// The lines that are typed; closed at the end of input.
-pub(super) fn lines() -> mpsc::Receiver<io::Result<String>> {
-    let (typed, lines) = mpsc::channel(1);
-    thread::spawn(move || {
-        for line in stdin().lock().lines() {
-            if typed.blocking_send(line).is_err() {
-                return;
+/// The lines that are typed, each read once it is asked for: what comes after the last one is for somebody else.
+pub(super) struct Lines {
+    typed: mpsc::Receiver<io::Result<String>>,
+    wanted: std::sync::mpsc::Sender<()>,
+    is_awaited: bool,
+}
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        let (tell, typed) = mpsc::channel(1);
+        let (wanted, asked) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let mut lines = stdin().lines();
+            while asked.recv().is_ok() {
+                let Some(line) = lines.next() else { return };
+                if tell.blocking_send(line).is_err() {
+                    return;
+                }
             }
+        });
+        Self { typed, wanted, is_awaited: false }
+    }
+
+    /// The next line; `None` at the end of input. Dropped half-way, it loses nothing.
+    pub(super) async fn next(&mut self) -> Option<io::Result<String>> {
+        if !self.is_awaited {
+            self.wanted.send(()).ok();
+            self.is_awaited = true;
         }
-    });
-    lines
+        let line = self.typed.recv().await;
+        self.is_awaited = false;
+        line
+    }
 }

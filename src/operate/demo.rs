@@ -22,7 +22,7 @@ const PASSWORD: &str = "everybody may know this";
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Where it serves.
-    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(long, env = "HERALD_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     url: String,
     /// Print JSON.
     #[arg(long)]

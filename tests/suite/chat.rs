@@ -7,13 +7,16 @@ use crate::{
     proxy::Proxy,
 };
 use serde_json::Value;
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
 
 const MANY: usize = 60;
+/// Longer than anything that is waited for takes.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody's script.
 struct Script {
@@ -44,7 +47,8 @@ impl Script {
 
     /// The next line, without its time.
     async fn tells(&mut self) -> String {
-        let line = self.output.next_line().await.unwrap().expect("one more line");
+        let line = timeout(PATIENCE, self.output.next_line()).await.expect("a line in time");
+        let line = line.unwrap().expect("one more line");
         line.split_once("  ").map_or(line.clone(), |(_, line)| line.to_owned())
     }
 
@@ -59,7 +63,8 @@ impl Script {
             }
             lines
         };
-        let (told, ended) = tokio::join!(told, child.wait_with_output());
+        let ended = async { tokio::join!(told, child.wait_with_output()) };
+        let (told, ended) = timeout(PATIENCE, ended).await.expect("an end in time");
         let ended = ended.unwrap();
         (ended.status.code().unwrap(), told, String::from_utf8_lossy(&ended.stderr).into_owned())
     }

@@ -34,7 +34,7 @@ pub struct Terminals {
 
 impl Terminals {
     /// In an empty folder, with the built herald as the one that is found, serving at that address.
-    pub async fn open(folder: &Path, address: &str) -> Self {
+    pub async fn open(folder: &Path, address: &str, settings: &[(&str, &str)]) -> Self {
         fs::create_dir_all(folder).unwrap();
         let programs = crate::harness::program().parent().unwrap().display().to_string();
         let path = format!("{programs}:/usr/local/bin:/usr/bin:/bin");
@@ -47,6 +47,7 @@ impl Terminals {
             .env("HERALD_URL", format!("http://{address}"))
             .env("HERALD_LISTEN", address)
             .env("HERALD_METRICS_LISTEN", "off")
+            .envs(settings.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -74,6 +75,8 @@ impl Terminals {
                     used.insert(last.clone(), place.clone());
                     self.step(&place, &last, "run", &block.text).await;
                 }
+                // A drawing.
+                ("", [""]) if block.text.contains('─') => {}
                 ("console", [""]) => self.converse(&place, &mut used, &block.text).await,
                 ("text", [name, "types"]) => self.step(&place, name, "type", &block.text).await,
                 ("text" | "json", [name, "sees"]) => self.see(&place, name, &block).await,
