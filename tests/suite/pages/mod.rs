@@ -64,12 +64,16 @@ async fn what_the_first_page_promises_to_work_does() {
 /// What pages that other tests are about have in blocks of a shell: whoever adds one says here why it is not followed.
 #[test]
 fn no_page_has_commands_that_are_neither_followed_nor_known() {
-    const KNOWN: [&str; 4] = [
+    const KNOWN: [&str; 7] = [
         // Tests of their own run these, with rights and addresses of a test's.
         "docs/analytics.md: herald export --to lake                                   # of the herald that runs here, on ./data",
+        "docs/analytics.md: CREATE ROLE herald_figures;",
         "docs/consumers.md: herald events --credentials        # nats://consumer:…@127.0.0.1:4222, of the herald that runs on ./data",
         "docs/consumers.md: herald events                                       # all that is in the log",
         "docs/push.md: export HERALD_PUSH_SECRET=whsec_$(openssl rand -base64 32)",
+        // Of alerts that were raised, and of a Prometheus that its reader has.
+        "docs/runbook.md: herald doctor",
+        "docs/runbook.md: prometheus --config.file=observability/prometheus.yml --web.listen-address=127.0.0.1:9091",
     ];
     const FOLLOWED: [&str; 5] =
         ["README.md", "docs/tutorial.md", "docs/contract.md", "docs/clients.md", "docs/operating.md"];
