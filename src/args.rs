@@ -97,6 +97,9 @@ pub(crate) struct NodeArgs {
     pub(crate) idle_close: Option<Duration>,
     #[command(flatten)]
     pub(crate) push: PushArgs,
+    /// Where operators are served, with tokens of `herald operator add`: an address; nowhere unless given.
+    #[arg(long, env = "HERALD_OPERATOR_LISTEN", value_name = "ADDRESS")]
+    pub(crate) operator_listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -160,10 +163,20 @@ impl NodeArgs {
     /// All that a node is told.
     pub(crate) fn settings(self, roles: BTreeSet<Role>, log: Options, database_url: String, edge: Edge) -> Settings {
         let Edge { push, tls } = edge;
-        let Self { listen, attachments, allowed_origins, rate_limits, trusted_proxies, idle_close, .. } = self;
+        let Self {
+            listen,
+            operator_listen,
+            attachments,
+            allowed_origins,
+            rate_limits,
+            trusted_proxies,
+            idle_close,
+            ..
+        } = self;
         Settings {
             roles,
             listen,
+            operator_listen,
             log,
             database_url,
             attachments: attachments.unwrap_or_else(|| format!("{DATA}/{ATTACHMENTS}")),

@@ -68,10 +68,12 @@ enum Command {
     Reshard(operate::reshard::Options),
     /// List the facts that a view could not apply, or try them again.
     Quarantine(operate::quarantine::Options),
-    /// Tell whether the log is what it was, and prove it.
+    /// Tell whether the log is what it was, prove it, and print who did what.
     Audit(operate::audit::Options),
     Events(Box<operate::events::Options>),
     Export(operate::export::Options),
+    /// Say who operates the deployment.
+    Operator(operate::operators::Options),
     /// Measure what herald does here, beside what its servers do bare, and check that nothing is lost.
     Bench(Box<Bench>),
     /// Tell how a thread stood at a time: who was in it, what was to be read, and who could read it.
@@ -196,6 +198,7 @@ impl Cli {
             Some(Command::Demo(options)) => return operate(&log, operate::demo::run(options)),
             Some(Command::Push(options)) => return operate(&log, operate::push::run(options)),
             Some(Command::Audit(options)) => return operate(&log, operate::audit::run(options)),
+            Some(Command::Operator(options)) => return operate(&log, operate::operators::run(options)),
             command => command,
         };
         let observability = observability::init(&log, metrics_listen != Listen::Off)?;

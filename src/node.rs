@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use audit::{Ledger, LedgerError};
 use clap::ValueEnum;
 use command::{
-    Accounts, Attachments, Presence, Threads,
+    Accounts, Attachments, Operators, Presence, Threads,
     accounts::AccountError,
     attachments::AttachmentError,
     handler::Handler,
@@ -66,6 +66,8 @@ pub enum Role {
 pub struct Settings {
     pub roles: BTreeSet<Role>,
     pub listen: SocketAddr,
+    /// Where operators are served, if anywhere.
+    pub operator_listen: Option<SocketAddr>,
     pub log: Options,
     /// The databases of the views, with commas between them, unless others were published.
     pub database_url: String,
@@ -86,6 +88,7 @@ pub struct Settings {
 pub struct Node {
     log: EventLog,
     address: Option<SocketAddr>,
+    operators_address: Option<SocketAddr>,
     progress: Progress,
     views: Option<Views>,
     /// The edge drains before the runners stop, so that what it answers is still applied.
@@ -125,7 +128,10 @@ impl Node {
     /// When the address cannot be had, or the log is not what was asked for.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let (clock, ids) = (Clock::system(), Ids::random());
-        let listener = if settings.has_edge() { Some(listen(settings.listen)?) } else { None };
+        if settings.operator_listen.is_some() && !settings.has_edge() {
+            bail!("operators are served by the roles command, query and gateway: leave out --operator-listen here");
+        }
+        let listener = if settings.has_edge() { Some(listen(settings.listen, "listen")?) } else { None };
         let meanwhile = async {
             match &listener {
                 Some(listener) => gateway::wait(listener, settings.tls.as_ref()).await,
@@ -139,6 +145,7 @@ impl Node {
         let mut node = Self {
             log: log.clone(),
             address: None,
+            operators_address: None,
             progress: Progress::default(),
             views: None,
             edge_stop: CancellationToken::new(),
@@ -188,7 +195,7 @@ impl Node {
             async || Accounts::open(log.clone(), clock.clone(), ids.clone(), users.clone(), attachments.clone()).await;
         let passes = |error: &AccountError| matches!(error, AccountError::Unavailable(_));
         let accounts = opened("the accounts' buckets", passes, open).await?;
-        let threads = Threads::new(log.clone(), &clock, &ids, users, attachments.clone());
+        let threads = Threads::new(log.clone(), &clock, &ids, users.clone(), attachments.clone());
         for view in query::View::ALL {
             self.tasks.spawn(until(self.stop.clone(), databases::hear(log.clone(), view, views.clone())));
         }
@@ -198,7 +205,17 @@ impl Node {
         let stop = self.stop.clone();
         let hub =
             Hub::start(log.clone(), clock.clone(), accounts.clone(), threads.clone(), presence, views.clone(), stop);
-        let Settings { roles, allowed_origins, rate_limits, trusted_proxies, idle_close, push, tls, .. } = settings;
+        let Settings {
+            roles,
+            operator_listen,
+            allowed_origins,
+            rate_limits,
+            trusted_proxies,
+            idle_close,
+            push,
+            tls,
+            ..
+        } = settings;
         if roles.contains(&Role::Command) {
             let open = async || Promises::open(log.clone(), accounts.clone()).await;
             let promises = opened("the policies' bucket", of_bucket, open).await?;
@@ -225,9 +242,17 @@ impl Node {
             tracing::warn!("RATE LIMITS ARE OFF: anybody may guess passwords and flood, as fast as they can");
         }
         let edge = gateway::Settings { allowed_origins, rate_limits, trusted_proxies, idle_close };
+        let open = async || Operators::open(log.clone(), clock.clone(), ids.clone(), users.clone()).await;
+        let operators = opened("the operators' bucket", of_bucket, open).await?;
         let app = App::new(accounts, threads, views, hub, log, clock, edge);
         if let Some(tls) = tls.clone() {
             self.tasks.spawn(until(self.stop.clone(), renew(tls, signal(SignalKind::hangup())?)));
+        }
+        if let Some(address) = operator_listen {
+            let listener = listen(address, "operator-listen")?;
+            self.operators_address = Some(listener.local_addr()?);
+            let (tls, stop) = (tls.clone(), self.edge_stop.clone());
+            self.edge.spawn(gateway::serve_operators(listener, tls, app.clone(), operators, stop));
         }
         self.edge.spawn(gateway::serve(listener, tls, app, self.edge_stop.clone()));
         Ok(())
@@ -239,6 +264,11 @@ impl Node {
     /// When this node has no edge.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.address.context("a node without an edge listens nowhere")
+    }
+
+    /// Where operators are served, if this node does.
+    pub fn operators_address(&self) -> Option<SocketAddr> {
+        self.operators_address
     }
 
     pub fn log(&self) -> &EventLog {
@@ -275,16 +305,15 @@ impl Node {
     }
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// `flag`: where the address comes from.
+fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
-    listen().with_context(|| {
-        format!("{address} cannot be listened on: choose another address with --listen or HERALD_LISTEN")
-    })
+    listen().with_context(|| format!("{address} cannot be listened on: choose another address with --{flag}"))
 }
 
 /// Opens the log, waiting for a NATS that does not answer yet.

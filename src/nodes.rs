@@ -23,6 +23,9 @@ pub(crate) async fn run(settings: Settings, nodes: u16, gauges: &Gauges, stop: &
             if edge {
                 writeln!(stderr(), "herald serves on {scheme}://{}", node.address()?).ok();
             }
+            if let Some(address) = node.operators_address() {
+                writeln!(stderr(), "operators are served on {scheme}://{address}").ok();
+            }
             running.push(node);
         }
         Err(select_all(running.iter_mut().map(|node| Box::pin(node.failed()))).await.0)
@@ -35,12 +38,15 @@ pub(crate) async fn run(settings: Settings, nodes: u16, gauges: &Gauges, stop: &
     outcome
 }
 
-/// The settings of so many nodes; each listens on the port after the last one's, or on any free one.
+/// The settings of so many nodes; each listens on the port after the last one's, or on any free one. Operators are
+/// served by the first.
 fn successive(settings: &Settings, nodes: u16) -> anyhow::Result<Vec<Settings>> {
     let first = settings.listen.port();
     let listen = |node: u16| {
         let port = if first == 0 { Some(0) } else { first.checked_add(node) };
         port.map(|port| SocketAddr::new(settings.listen.ip(), port)).context("there are no ports after 65535")
     };
-    (0..nodes).map(|node| Ok(Settings { listen: listen(node)?, ..settings.clone() })).collect()
+    let operator_listen = |node: u16| settings.operator_listen.filter(|_| node == 0);
+    let of = |node| Ok(Settings { listen: listen(node)?, operator_listen: operator_listen(node), ..settings.clone() });
+    (0..nodes).map(of).collect()
 }

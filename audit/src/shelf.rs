@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-/// The secret, in the bucket of the deployment's secrets.
-const SECRET: &str = "audit";
+/// The key's seed, in a bucket of its own: backups keep it where they keep keys.
+const SEED: &str = "key";
 /// The newest head, in each partition's bucket.
 const HEAD: &str = "head";
 
@@ -48,7 +48,7 @@ impl Shelf {
     /// Who is first makes the key.
     pub(crate) async fn open(log: &EventLog) -> Result<Self, LedgerError> {
         let tiles = log.partitioned_bucket("TILES", Duration::ZERO).await?;
-        let seed = seed(&log.bucket("SIGNING").await?).await?;
+        let seed = seed(&log.bucket("AUDIT").await?).await?;
         let digest = Sha256::digest(SigningKey::from_bytes(&seed).verifying_key().as_bytes());
         let id = u64::from_be_bytes(digest[..8].try_into().expect("SHA-256 has 32 bytes"));
         let keys =
@@ -148,9 +148,9 @@ fn key(tile: u64) -> String {
 async fn seed(secrets: &Bucket) -> Result<Hash, LedgerError> {
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(|error| BucketError::Unavailable(error.into()))?;
-    let record = match secrets.get(SECRET).await? {
+    let record = match secrets.get(SEED).await? {
         Some(entry) => entry.value,
-        None => match secrets.create(SECRET, STANDARD.encode(fresh).into()).await? {
+        None => match secrets.create(SEED, STANDARD.encode(fresh).into()).await? {
             Claim::Ours(_) => return Ok(fresh),
             Claim::Theirs(entry) => entry.value,
         },

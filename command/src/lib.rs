@@ -7,7 +7,9 @@
 pub mod accounts;
 pub mod attachments;
 pub mod decider;
+pub mod deployment;
 pub mod handler;
+pub mod operators;
 pub mod people;
 pub mod picture;
 pub mod policy;
@@ -22,6 +24,7 @@ pub mod user;
 pub use accounts::Accounts;
 pub use attachments::Attachments;
 pub use decider::{Decider, Fact};
+pub use operators::Operators;
 pub use people::People;
 pub use presence::Presence;
 pub use threads::Threads;

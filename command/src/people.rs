@@ -7,7 +7,12 @@ use crate::{
     thread::{self, Thread},
     user::{self, User},
 };
-use events::{Aggregate, Position, Text, ThreadId, UserId, log::LogError, text::Line};
+use events::{
+    Aggregate, Position, Text, ThreadId, UserId,
+    event::Number,
+    log::LogError,
+    text::{About, Line},
+};
 
 pub use crate::user::Keep;
 
@@ -76,6 +81,20 @@ impl People {
     /// Technical ones only.
     pub async fn unblock(&self, by: UserId, peer: UserId) -> Result<Position, PersonError> {
         self.direct(by, peer, &thread::Command::Unblock { by, peer }).await
+    }
+
+    /// Tells the operators of a message that the caller sees, and why; told already and not seen to yet is as good.
+    ///
+    /// # Errors
+    /// `TooMany`; technical ones.
+    pub async fn report(
+        &self,
+        by: UserId,
+        thread_id: ThreadId,
+        number: Number,
+        reason: &About,
+    ) -> Result<Position, PersonError> {
+        self.user(by, &user::Command::Report { thread_id, number, reason: Text::from(reason) }).await
     }
 
     /// Changes how a thread is shown to the caller.

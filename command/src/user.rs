@@ -8,15 +8,17 @@ use crate::{
 };
 use events::{
     AttachmentId, Event, SessionId, Text, ThreadId, Timestamp, UserEvent, UserId,
-    event::{Adders, Viewers},
+    event::{Adders, Number, Viewers},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One more log-in ends the oldest session.
 pub const MAX_SESSIONS: usize = 64;
 /// The contacts of one person.
 pub const MAX_CONTACTS: usize = 5_000;
+/// What one person has reported that no operator has seen to yet.
+pub const MAX_REPORTS: usize = 100;
 /// The threads that one person has muted, archived or pinned.
 pub const MAX_KEPT_THREADS: usize = 10_000;
 
@@ -35,6 +37,10 @@ pub struct User {
     contacts: BTreeMap<UserId, bool>,
     /// Threads that are not kept as all are at first.
     threads: BTreeMap<ThreadId, Kept>,
+    /// Whether the person is let in no more.
+    suspended: bool,
+    /// Messages that were reported, and not seen to yet.
+    reports: BTreeSet<(ThreadId, Number)>,
 }
 
 /// How a thread is shown to somebody.
@@ -87,6 +93,24 @@ pub enum Command {
         thread_id: ThreadId,
         keep: Keep,
     },
+    /// All that is held about the person is given to them.
+    NoteExport,
+    Report {
+        thread_id: ThreadId,
+        number: Number,
+        reason: Text,
+    },
+    ResolveReport {
+        thread_id: ThreadId,
+        number: Number,
+        reason: Text,
+    },
+    Suspend {
+        reason: Text,
+    },
+    Restore {
+        reason: Text,
+    },
 }
 
 /// What a person changes of how others meet them.
@@ -104,6 +128,8 @@ pub enum Rejection {
     Unknown,
     #[error("the password was changed since it was verified")]
     PasswordChanged,
+    #[error("the account is suspended")]
+    Suspended,
     #[error("that is more than anybody may keep")]
     TooMany,
     #[error(transparent)]
@@ -122,6 +148,10 @@ impl User {
     /// The open sessions, oldest first.
     pub fn sessions(&self) -> &[SessionId] {
         &self.sessions
+    }
+
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
     /// Whether this person lets somebody add them to groups.
@@ -158,6 +188,35 @@ impl User {
         Ok(Some(UserEvent::ThreadSettingsChanged { thread_id, muted_until, archived, pinned }))
     }
 
+    /// What concerns operators.
+    fn oversee(&self, command: &Command) -> Result<Option<UserEvent>, Rejection> {
+        let is_open = |thread_id, number| self.reports.contains(&(thread_id, number));
+        Ok(match command.clone() {
+            Command::Report { thread_id, number, .. } if is_open(thread_id, number) => None,
+            Command::Report { .. } if self.reports.len() >= MAX_REPORTS => return Err(Rejection::TooMany),
+            Command::Report { thread_id, number, reason } => {
+                Some(UserEvent::MessageReported { thread_id, number, reason })
+            }
+            Command::ResolveReport { thread_id, number, reason } => {
+                is_open(thread_id, number).then_some(UserEvent::ReportResolved { thread_id, number, reason })
+            }
+            Command::Suspend { reason } => {
+                (!self.suspended).then(|| UserEvent::Suspended { reason, ends: self.sessions.clone() })
+            }
+            Command::Restore { reason } => self.suspended.then_some(UserEvent::Restored { reason }),
+            Command::SignUp { .. }
+            | Command::OpenSession { .. }
+            | Command::RevokeSession { .. }
+            | Command::ChangePassword { .. }
+            | Command::ChangeProfile(_)
+            | Command::SetPicture(_)
+            | Command::SaveContact { .. }
+            | Command::RemoveContact { .. }
+            | Command::KeepThread { .. }
+            | Command::NoteExport => None,
+        })
+    }
+
     fn change_profile(&self, change: &Profile) -> Option<UserEvent> {
         let Profile { display_name, about, last_seen_visible_to, may_add_me } = change.clone();
         // Texts are not kept here: what may be the same is told again.
@@ -175,14 +234,18 @@ pub fn ended(event: &UserEvent) -> &[SessionId] {
         UserEvent::SessionRevoked { session_id } | UserEvent::SessionOpened { replaces: Some(session_id), .. } => {
             std::slice::from_ref(session_id)
         }
-        UserEvent::PasswordChanged { ends, .. } => ends,
+        UserEvent::PasswordChanged { ends, .. } | UserEvent::Suspended { ends, .. } => ends,
         UserEvent::SessionOpened { replaces: None, .. }
         | UserEvent::SignedUp { .. }
         | UserEvent::ProfileChanged { .. }
         | UserEvent::PictureChanged { .. }
         | UserEvent::ContactSaved { .. }
         | UserEvent::ContactRemoved { .. }
-        | UserEvent::ThreadSettingsChanged { .. } => &[],
+        | UserEvent::ThreadSettingsChanged { .. }
+        | UserEvent::DataExported {}
+        | UserEvent::MessageReported { .. }
+        | UserEvent::ReportResolved { .. }
+        | UserEvent::Restored { .. } => &[],
     }
 }
 
@@ -198,6 +261,7 @@ impl Decider for User {
                 Ok(Some(UserEvent::SignedUp { username: username.clone(), display_name: display_name.clone() }))
             }
             _ if !self.signed_up => Err(Rejection::Unknown),
+            Command::OpenSession { .. } if self.suspended => Err(Rejection::Suspended),
             Command::OpenSession { session_id, .. } if self.has_open(*session_id) => Ok(None),
             Command::OpenSession { epoch, .. } if *epoch < self.epoch => Err(Rejection::PasswordChanged),
             Command::OpenSession { session_id, device, .. } => {
@@ -222,6 +286,11 @@ impl Decider for User {
                 Ok(self.contacts.contains_key(user_id).then_some(UserEvent::ContactRemoved { user_id: *user_id }))
             }
             Command::KeepThread { thread_id, keep } => self.keep_thread(*thread_id, *keep),
+            Command::NoteExport => Ok(Some(UserEvent::DataExported {})),
+            Command::Report { .. }
+            | Command::ResolveReport { .. }
+            | Command::Suspend { .. }
+            | Command::Restore { .. } => self.oversee(command),
         }
     }
 
@@ -231,7 +300,11 @@ impl Decider for User {
         match fact.event {
             UserEvent::SignedUp { .. } => self.signed_up = true,
             UserEvent::SessionOpened { session_id, .. } => self.sessions.push(*session_id),
-            UserEvent::SessionRevoked { .. } => {}
+            UserEvent::SessionRevoked { .. } | UserEvent::DataExported {} => {}
+            UserEvent::MessageReported { thread_id, number, .. } => _ = self.reports.insert((*thread_id, *number)),
+            UserEvent::ReportResolved { thread_id, number, .. } => _ = self.reports.remove(&(*thread_id, *number)),
+            UserEvent::Suspended { .. } => self.suspended = true,
+            UserEvent::Restored { .. } => self.suspended = false,
             UserEvent::PasswordChanged { epoch, .. } => self.epoch = *epoch,
             UserEvent::ProfileChanged { last_seen_visible_to, may_add_me, .. } => {
                 self.last_seen_visible_to = last_seen_visible_to.unwrap_or(self.last_seen_visible_to);
@@ -255,17 +328,17 @@ impl Decider for User {
 }
 
 impl Aggregate for User {
-    const SHAPE: &'static str = "user.4";
+    const SHAPE: &'static str = "user.5";
 
     fn own(event: &Event) -> Option<&UserEvent> {
         match event {
             Event::User(event) => Some(event),
-            Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) => None,
+            Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => None,
         }
     }
 
     fn weight(&self) -> usize {
-        128 + self.sessions.len() * 16 + self.contacts.len() * 32 + self.threads.len() * 64
+        128 + self.sessions.len() * 16 + self.contacts.len() * 32 + self.threads.len() * 64 + self.reports.len() * 32
     }
 }
 

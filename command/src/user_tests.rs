@@ -1,4 +1,4 @@
-use super::{Command, Keep, MAX_CONTACTS, MAX_SESSIONS, Profile, Rejection, User};
+use super::{Command, Keep, MAX_CONTACTS, MAX_REPORTS, MAX_SESSIONS, Profile, Rejection, User};
 use crate::{decider::Decider, spec::given};
 use events::{
     SessionId, Text, ThreadId, UserEvent, UserId,
@@ -35,6 +35,49 @@ fn change_password(epoch: u32, keeps: usize) -> Command {
 
 fn password_changed(epoch: u32, ends: &[usize]) -> UserEvent {
     UserEvent::PasswordChanged { epoch, ends: ends.iter().copied().map(session).collect() }
+}
+
+#[test]
+fn who_is_suspended_is_let_in_again_by_an_operator_and_not_before() {
+    let eve = UserId::from_uuid(Uuid::from_u128(99));
+    let reason = || Text::new("threatens others");
+    let open = |n| Command::OpenSession { session_id: session(n), device: None, epoch: 0 };
+    let mut user = given::<User>([signed_up()]);
+    user.handle(ADA, &open(1)).unwrap();
+    let suspended = user
+        .when(&Command::Suspend { reason: reason() })
+        .then(eve, UserEvent::Suspended { reason: reason(), ends: vec![session(1)] })
+        .when(&Command::Suspend { reason: reason() })
+        .then_nothing()
+        .when(&open(2))
+        .then_rejected(Rejection::Suspended);
+    assert!(suspended.state.is_suspended() && suspended.state.sessions().is_empty());
+    let mut restored = suspended
+        .when(&Command::Restore { reason: reason() })
+        .then(eve, UserEvent::Restored { reason: reason() })
+        .when(&Command::Restore { reason: reason() })
+        .then_nothing();
+    assert!(restored.handle(ADA, &open(3)).unwrap().is_some());
+}
+
+#[test]
+fn a_message_is_reported_once_until_somebody_has_seen_to_it() {
+    let (thread_id, reason) = (ThreadId::from_uuid(Uuid::from_u128(5)), || Text::new("rude"));
+    let report = |number| Command::Report { thread_id, number, reason: reason() };
+    let resolve = Command::ResolveReport { thread_id, number: 1, reason: reason() };
+    let mut user = given::<User>([signed_up()])
+        .when(&resolve)
+        .then_nothing()
+        .when(&report(1))
+        .then(ADA, UserEvent::MessageReported { thread_id, number: 1, reason: reason() })
+        .when(&report(1))
+        .then_nothing()
+        .when(&resolve)
+        .then(ADA, UserEvent::ReportResolved { thread_id, number: 1, reason: reason() });
+    for number in 1..=u32::try_from(MAX_REPORTS).unwrap() {
+        assert!(user.handle(ADA, &report(number)).unwrap().is_some());
+    }
+    user.when(&report(1_000)).then_rejected(Rejection::TooMany);
 }
 
 #[test]
@@ -140,13 +183,22 @@ fn the_state_keeps_the_shape_that_its_name_stands_for() {
                 pinned: false,
             },
         ),
+        (
+            ADA,
+            UserEvent::MessageReported {
+                thread_id: ThreadId::from_uuid(Uuid::from_u128(20)),
+                number: 7,
+                reason: Text::new("rude"),
+            },
+        ),
     ]);
     let kept = serde_json::to_string(&ada.state).unwrap();
     let shape = concat!(
         r#"{"signed_up":true,"epoch":0,"sessions":["00000000-0000-0000-0000-000000000001"],"#,
         r#""last_seen_visible_to":"everyone","may_add_me":"everyone","picture":null,"#,
         r#""contacts":{"00000000-0000-0000-0000-00000000000b":false},"threads":{"#,
-        r#""00000000-0000-0000-0000-000000000014":{"muted_until":"1970-01-01T00:00:00.005Z","archived":true,"pinned":false}}}"#
+        r#""00000000-0000-0000-0000-000000000014":{"muted_until":"1970-01-01T00:00:00.005Z","archived":true,"pinned":false}},"#,
+        r#""suspended":false,"reports":[["00000000-0000-0000-0000-000000000014",7]]}"#
     );
     assert_eq!(kept, shape);
     assert_eq!(serde_json::from_str::<User>(&kept).unwrap(), ada.state);

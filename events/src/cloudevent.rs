@@ -118,6 +118,7 @@ fn as_json(event: &Event) -> serde_json::Result<(&'static str, Value)> {
         Event::User(event) => ("user", serde_json::to_value(event)?),
         Event::Thread(event) => ("thread", serde_json::to_value(event)?),
         Event::Receipts(event) => ("receipt", serde_json::to_value(event)?),
+        Event::Deployment(event) => ("deployment", serde_json::to_value(event)?),
         Event::Presence(event) => ("gateway", serde_json::to_value(event)?),
     })
 }

@@ -4,7 +4,7 @@
 use crate::{
     Aggregate, Event, EventId, Position, Text, Timestamp, Trace, UserId,
     clock::millis,
-    event::{PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
+    event::{DeploymentEvent, PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
     seal::AuthorKey,
     text::Repr,
 };
@@ -83,6 +83,7 @@ impl Draft {
             Event::Thread(event) => self.store(trace, event)?,
             Event::Receipts(event) => self.store(trace, event)?,
             Event::Presence(event) => self.store(trace, event)?,
+            Event::Deployment(event) => self.store(trace, event)?,
         })
     }
 
@@ -124,6 +125,7 @@ impl SealedEnvelope {
             Aggregate::Thread(_) => parse::<ThreadEvent>(position, aggregate, bytes)?,
             Aggregate::Receipts(_) => parse::<ReceiptEvent>(position, aggregate, bytes)?,
             Aggregate::Gateway(_) => parse::<PresenceEvent>(position, aggregate, bytes)?,
+            Aggregate::Deployment => parse::<DeploymentEvent>(position, aggregate, bytes)?,
         }))
     }
 

@@ -16,6 +16,7 @@ pub enum Event {
     Thread(ThreadEvent),
     Receipts(ReceiptEvent),
     Presence(PresenceEvent),
+    Deployment(DeploymentEvent),
 }
 
 /// What happens to a person's account.
@@ -81,6 +82,21 @@ pub enum UserEvent {
         archived: bool,
         pinned: bool,
     },
+    /// The person was given all that is held about them.
+    #[serde(rename = "data_exported.1")]
+    DataExported {},
+    /// The person told the operators of a message that they see, and why.
+    #[serde(rename = "message_reported.1")]
+    MessageReported { thread_id: ThreadId, number: Number, reason: Text },
+    /// The actor, an operator, has seen to what the person reported.
+    #[serde(rename = "report_resolved.1")]
+    ReportResolved { thread_id: ThreadId, number: Number, reason: Text },
+    /// The actor, an operator, lets the person in no more; `ends` are the sessions that were open.
+    #[serde(rename = "suspended.1")]
+    Suspended { reason: Text, ends: Vec<SessionId> },
+    /// The actor, an operator, lets the person in again.
+    #[serde(rename = "restored.1")]
+    Restored { reason: Text },
 }
 
 /// Who may see when somebody was last there.
@@ -227,6 +243,30 @@ pub enum PresenceEvent {
     GatewayLost {},
 }
 
+/// What concerns the deployment as a whole. The actor is an operator, who has an id and a key as people have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum DeploymentEvent {
+    /// Somebody is an operator from now on: the actor themselves.
+    #[serde(rename = "operator_added.1")]
+    OperatorAdded { name: Text },
+    /// The actor is no operator any more.
+    #[serde(rename = "operator_removed.1")]
+    OperatorRemoved {},
+    /// Nobody can sign up.
+    #[serde(rename = "sign_up_closed.1")]
+    SignUpClosed { reason: Text },
+    /// Everybody can sign up again.
+    #[serde(rename = "sign_up_opened.1")]
+    SignUpOpened { reason: Text },
+    /// The actor read what a person did, and what was done to them.
+    #[serde(rename = "user_audited.1")]
+    UserAudited { user_id: UserId },
+    /// The actor read what was done in a thread.
+    #[serde(rename = "thread_audited.1")]
+    ThreadAudited { thread_id: ThreadId },
+}
+
 /// The texts of a fact, in the fixed order by which their seals are numbered.
 macro_rules! texts {
     ($event:expr, $iter:ident $(, $mut:tt)?) => {
@@ -237,6 +277,16 @@ macro_rules! texts {
                 display_name.$iter().chain(about).collect()
             }
             Event::User(UserEvent::ContactSaved { alias, .. }) => alias.$iter().collect(),
+            Event::User(
+                UserEvent::MessageReported { reason, .. }
+                | UserEvent::ReportResolved { reason, .. }
+                | UserEvent::Suspended { reason, .. }
+                | UserEvent::Restored { reason },
+            )
+            | Event::Deployment(
+                DeploymentEvent::SignUpClosed { reason } | DeploymentEvent::SignUpOpened { reason },
+            ) => vec![reason],
+            Event::Deployment(DeploymentEvent::OperatorAdded { name }) => vec![name],
             Event::Thread(ThreadEvent::MessageSent { body, attachments, .. }) => {
                 let names = attachments.$iter().map(|attachment| & $($mut)? attachment.name);
                 [body].into_iter().chain(names).collect()
@@ -251,7 +301,13 @@ macro_rules! texts {
                 UserEvent::SessionRevoked { .. }
                 | UserEvent::PasswordChanged { .. }
                 | UserEvent::ContactRemoved { .. }
-                | UserEvent::ThreadSettingsChanged { .. },
+                | UserEvent::ThreadSettingsChanged { .. }
+                | UserEvent::DataExported {},
+            )
+            | Event::Deployment(
+                DeploymentEvent::OperatorRemoved {}
+                | DeploymentEvent::UserAudited { .. }
+                | DeploymentEvent::ThreadAudited { .. },
             )
             | Event::Thread(
                 ThreadEvent::DirectOpened { .. }
@@ -325,5 +381,11 @@ impl From<ReceiptEvent> for Event {
 impl From<PresenceEvent> for Event {
     fn from(event: PresenceEvent) -> Self {
         Self::Presence(event)
+    }
+}
+
+impl From<DeploymentEvent> for Event {
+    fn from(event: DeploymentEvent) -> Self {
+        Self::Deployment(event)
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     Text, ThreadId, Timestamp, Trace, UserId,
     clock::millis,
     envelope::{Draft, SealedEnvelope},
-    event::{Adders, PresenceEvent, Receipt, ReceiptEvent, Role, ThreadEvent, UserEvent, Viewers},
+    event::{Adders, DeploymentEvent, PresenceEvent, Receipt, ReceiptEvent, Role, ThreadEvent, UserEvent, Viewers},
     seal::AuthorKey,
 };
 use std::path::PathBuf;
@@ -225,6 +225,58 @@ pub(crate) fn samples() -> Vec<(&'static str, Draft)> {
                         read: 1,
                     }],
                 },
+            ),
+        ),
+        ("data_exported.1", draft(ada, Some(ADA), UserEvent::DataExported {})),
+        (
+            "message_reported.1",
+            draft(
+                ada,
+                Some(ADA),
+                UserEvent::MessageReported {
+                    thread_id: ThreadId::direct(ADA, BOB),
+                    number: 2,
+                    reason: text("it threatens me"),
+                },
+            ),
+        ),
+        (
+            "report_resolved.1",
+            draft(
+                ada,
+                Some(BOB),
+                UserEvent::ReportResolved {
+                    thread_id: ThreadId::direct(ADA, BOB),
+                    number: 2,
+                    reason: text("the sender was warned"),
+                },
+            ),
+        ),
+        (
+            "suspended.1",
+            draft(ada, Some(BOB), UserEvent::Suspended { reason: text("threatens others"), ends: vec![SESSION] }),
+        ),
+        ("restored.1", draft(ada, Some(BOB), UserEvent::Restored { reason: text("it was somebody else") })),
+        (
+            "operator_added.1",
+            draft(Aggregate::Deployment, Some(BOB), DeploymentEvent::OperatorAdded { name: text("Bob") }),
+        ),
+        ("operator_removed.1", draft(Aggregate::Deployment, Some(BOB), DeploymentEvent::OperatorRemoved {})),
+        (
+            "sign_up_closed.1",
+            draft(Aggregate::Deployment, Some(BOB), DeploymentEvent::SignUpClosed { reason: text("a flood") }),
+        ),
+        (
+            "sign_up_opened.1",
+            draft(Aggregate::Deployment, Some(BOB), DeploymentEvent::SignUpOpened { reason: text("it is over") }),
+        ),
+        ("user_audited.1", draft(Aggregate::Deployment, Some(BOB), DeploymentEvent::UserAudited { user_id: ADA })),
+        (
+            "thread_audited.1",
+            draft(
+                Aggregate::Deployment,
+                Some(BOB),
+                DeploymentEvent::ThreadAudited { thread_id: ThreadId::direct(ADA, BOB) },
             ),
         ),
     ]

@@ -29,7 +29,7 @@ pub use clock::{Clock, Ids};
 pub use cloudevent::CloudEvent;
 pub use emoji::Emoji;
 pub use envelope::Envelope;
-pub use event::{Event, PresenceEvent, ThreadEvent, UserEvent};
+pub use event::{DeploymentEvent, Event, PresenceEvent, ThreadEvent, UserEvent};
 pub use id::{AttachmentId, EventId, GatewayId, MessageKey, SessionId, ThreadId, UserId};
 pub use log::EventLog;
 pub use position::{Partition, Position, Vector};

@@ -6,7 +6,7 @@ use crate::{
     attachment::MediaType,
     cloudevent::schema_id,
     envelope::Stored,
-    event::{PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
+    event::{DeploymentEvent, PresenceEvent, ReceiptEvent, ThreadEvent, UserEvent},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 /// Facts of one kind and shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventSchema {
-    /// What the fact belongs to: `user`, `thread`, `receipt` or `gateway`.
+    /// What the fact belongs to: `user`, `thread`, `receipt`, `gateway` or `deployment`.
     pub kind: &'static str,
     /// Its name and version, `message_sent.1`.
     pub tag: String,
@@ -48,6 +48,7 @@ pub fn of_events() -> Vec<EventSchema> {
         of_kind::<ThreadEvent>("thread"),
         of_kind::<ReceiptEvent>("receipt"),
         of_kind::<PresenceEvent>("gateway"),
+        of_kind::<DeploymentEvent>("deployment"),
     ];
     kinds.into_iter().flatten().collect()
 }

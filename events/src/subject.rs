@@ -15,6 +15,8 @@ pub enum Aggregate {
     Receipts(Partition),
     /// Who is connected to a gateway, while it holds one lease; in the stream of presence.
     Gateway(GatewayId),
+    /// What concerns the deployment as a whole; there is one.
+    Deployment,
 }
 
 /// By what JetStream domain consumers find the log: their account imports that, and nothing else.
@@ -33,10 +35,11 @@ pub struct Address {
 }
 
 /// Every subject that facts lie under, without a deployment's prefix.
-pub const ADDRESSES: [Address; 4] = [
+pub const ADDRESSES: [Address; 5] = [
     Address { kind: "user", subject: "evt.{partition}.user.{user_id}", stream: "EVENTS_{partition}" },
     Address { kind: "thread", subject: "evt.{partition}.thread.{thread_id}", stream: "EVENTS_{partition}" },
     Address { kind: "receipt", subject: "evt.{partition}.receipt", stream: "EVENTS_{partition}" },
+    Address { kind: "deployment", subject: "evt.0.deployment", stream: "EVENTS_0" },
     Address { kind: "gateway", subject: "presence.{gateway_id}", stream: "PRESENCE" },
 ];
 
@@ -91,6 +94,7 @@ impl Names {
             Aggregate::Thread(id) => self.partition(id.uuid()),
             Aggregate::Receipts(partition) => partition,
             Aggregate::Gateway(_) => Partition::PRESENCE,
+            Aggregate::Deployment => Partition(0),
         }
     }
 
@@ -102,6 +106,7 @@ impl Names {
             Aggregate::Thread(id) => format!("{dot}evt.{partition}.thread.{id}"),
             Aggregate::Receipts(_) => format!("{dot}evt.{partition}.receipt"),
             Aggregate::Gateway(id) => format!("{dot}{PRESENCE}.{id}"),
+            Aggregate::Deployment => format!("{dot}evt.{partition}.deployment"),
         }
     }
 
@@ -118,6 +123,7 @@ impl Names {
             ("user", Some(id)) => Aggregate::User(id.parse().ok()?),
             ("thread", Some(id)) => Aggregate::Thread(id.parse().ok()?),
             ("receipt", None) => Aggregate::Receipts(partition),
+            ("deployment", None) => Aggregate::Deployment,
             _ => return None,
         };
         (tokens.next().is_none() && self.partition_of(aggregate) == partition).then_some(aggregate)
@@ -195,6 +201,7 @@ impl fmt::Display for Aggregate {
             Self::Thread(id) => write!(f, "thread.{id}"),
             Self::Receipts(partition) => write!(f, "receipt.{partition}"),
             Self::Gateway(id) => write!(f, "gateway.{id}"),
+            Self::Deployment => f.write_str("deployment"),
         }
     }
 }

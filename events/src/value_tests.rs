@@ -117,6 +117,7 @@ proptest! {
             Aggregate::User(UserId::from_uuid(id)),
             Aggregate::Thread(ThreadId::from_uuid(id)),
             Aggregate::Receipts(partition),
+            Aggregate::Deployment,
             Aggregate::Gateway(GatewayId::from_uuid(id)),
         ] {
             let subject = names.subject(aggregate);

@@ -31,12 +31,12 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-fn unauthorized(detail: &'static str) -> Problem {
+pub(crate) fn unauthorized(detail: &'static str) -> Problem {
     Problem::new(Kind::Unauthorized, detail)
 }
 
 /// The token of the one `Authorization: Bearer` header (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

@@ -103,7 +103,7 @@ pub(crate) async fn bound(request: Request, next: Next) -> Response {
 
 /// Adds the headers that keep an answer from being kept, framed, sniffed or run.
 pub(crate) async fn harden(request: Request, next: Next) -> Response {
-    let private = request.uri().path().starts_with("/v1/");
+    let private = ["/v1/", "/operator/"].iter().any(|private| request.uri().path().starts_with(private));
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value| {

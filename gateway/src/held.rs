@@ -51,6 +51,13 @@ pub const PLACES: &[(&str, Held)] = &[
     ("search.members", Held::Told("membership")),
     ("presence.connections", Held::Untold("who is connected at this moment; what the person sees of it is no more")),
     ("presence.seen", Held::Untold("when the person last came or went: `GET /v1/presence` tells them")),
+    (
+        "audit.deeds",
+        Held::Untold(
+            "what the lines tell and the operators' record of it: who let somebody in, or not any more, and why",
+        ),
+    ),
+    ("audit.reports", Held::Untold("what the person told the operators of, and what came of it")),
     ("figures.days", Held::Untold("how many messages and accounts there are, of nobody in particular")),
     ("figures.sketches", Held::Untold("how many people did something, of nobody in particular")),
     ("figures.groups", Held::Untold("how many members each group has; `GET /v1/threads` tells who is in it")),
@@ -74,6 +81,8 @@ pub const PLACES: &[(&str, Held)] = &[
     ("SNAPSHOTS", Held::Untold("what commands know of people and threads, made of the facts and thrown away at will")),
     ("SIGNING", Held::Untold("the deployment's own secrets")),
     ("TILES", Held::Untold("hashes of facts, by which a change of the log is found")),
+    ("AUDIT", Held::Untold("the key that those hashes are signed with")),
+    ("OPERATORS", Held::Untold("who operates the deployment")),
     ("POLICIES", Held::Untold("how far policies have come")),
     ("PUSHES", Held::Untold("which people are to be pushed about which threads, for days at the most")),
     ("PUSHES_DEAD", Held::Untold("the same of pushes that nobody took, for a week")),

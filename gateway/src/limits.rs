@@ -37,6 +37,7 @@ const UPLOADS: Rate = (200, Duration::from_secs(108));
 const UPLOADED_MEBIBYTES: Rate = (1_024, Duration::from_secs(28));
 const SEARCHES: Rate = (30, Duration::from_millis(200));
 const SYNCS: Rate = (60, Duration::from_millis(500));
+const REPORTS: Rate = (20, Duration::from_mins(1));
 const RECEIPTS: Rate = (300, Duration::from_millis(10));
 /// Frames of whatever kind over one socket.
 const FRAMES: Rate = (600, Duration::from_millis(5));
@@ -56,6 +57,7 @@ struct Inner {
     syncs: Limit<UserId>,
     uploads: Limit<UserId>,
     uploaded_mebibytes: Limit<UserId>,
+    reports: Limit<UserId>,
     receipts: Limit<UserId>,
 }
 
@@ -84,6 +86,7 @@ impl Limits {
                 syncs: Limit::new(SYNCS),
                 uploads: Limit::new(UPLOADS),
                 uploaded_mebibytes: Limit::new(UPLOADED_MEBIBYTES),
+                reports: Limit::new(REPORTS),
                 receipts: Limit::new(RECEIPTS),
             })
         }))
@@ -145,6 +148,12 @@ impl Limits {
     pub(crate) fn upload_mebibytes(&self, by: UserId, count: u32) -> Result<(), Problem> {
         let Some(limits) = self.0.as_deref() else { return Ok(()) };
         (0..count).try_for_each(|_| limits.uploaded_mebibytes.take(&by))
+    }
+
+    /// # Errors
+    /// 429 where somebody reports too much.
+    pub(crate) fn report(&self, by: UserId) -> Result<(), Problem> {
+        self.0.as_deref().map_or(Ok(()), |limits| limits.reports.take(&by))
     }
 
     /// # Errors

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, Query, RawPathParams},
     http::request::Parts,
 };
-use events::{AttachmentId, Emoji, SessionId, ThreadId, UserId, event::Number, id::InvalidId};
+use events::{AttachmentId, Emoji, Position, SessionId, ThreadId, UserId, event::Number, id::InvalidId};
 use query::Cursor;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -62,6 +62,15 @@ impl FromPath for ThreadId {
     fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
         match segments {
             [(name, text), ..] => id(name, text),
+            [] => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl FromPath for Position {
+    fn from_path(segments: &[(&str, &str)]) -> Result<Self, Problem> {
+        match segments {
+            [(name, text), ..] => text.parse().map_err(|error| Problem::malformed_field(name, error)),
             [] => Err(Problem::not_found()),
         }
     }

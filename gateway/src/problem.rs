@@ -65,6 +65,8 @@ pub enum Kind {
     ForeignOrigin,
     Blocked,
     Forbidden,
+    SignUpClosed,
+    Suspended,
     MayNotAdd,
     NotFound,
     MethodNotAllowed,
@@ -101,6 +103,8 @@ impl Kind {
             Self::ForeignOrigin => (StatusCode::FORBIDDEN, "urn:herald:foreign-origin", "Foreign origin"),
             Self::Blocked => (StatusCode::FORBIDDEN, "urn:herald:blocked", "Blocked"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "urn:herald:forbidden", "Not allowed"),
+            Self::SignUpClosed => (StatusCode::FORBIDDEN, "urn:herald:sign-up-closed", "Sign-up is closed"),
+            Self::Suspended => (StatusCode::FORBIDDEN, "urn:herald:suspended", "Suspended"),
             Self::MayNotAdd => (StatusCode::FORBIDDEN, "urn:herald:may-not-add", "May not be added"),
             Self::NotFound => (StatusCode::NOT_FOUND, "urn:herald:not-found", "Not found"),
             Self::MethodNotAllowed => {

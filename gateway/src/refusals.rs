@@ -3,7 +3,8 @@
 
 use crate::problem::{Kind, Problem};
 use command::{
-    accounts::AccountError, attachments::AttachmentError, people::PersonError, picture::NoPicture, threads::ThreadError,
+    accounts::AccountError, attachments::AttachmentError, operators::OperatorError, people::PersonError,
+    picture::NoPicture, threads::ThreadError,
 };
 use events::{UserId, blobs::BlobError};
 
@@ -16,6 +17,8 @@ impl From<AccountError> for Problem {
                 Self::new(Kind::UsernameTaken, error.to_string()).with_field("username", "is taken")
             }
             AccountError::BadCredentials => Self::new(Kind::BadCredentials, error.to_string()),
+            AccountError::SignUpClosed => Self::new(Kind::SignUpClosed, error.to_string()),
+            AccountError::Suspended => Self::new(Kind::Suspended, error.to_string()),
             AccountError::InvalidRefreshToken | AccountError::SessionEnded => {
                 Self::new(Kind::Unauthorized, error.to_string())
             }
@@ -77,6 +80,18 @@ impl From<PersonError> for Problem {
             PersonError::Conflict => Self::new(Kind::Busy, BUSY),
             PersonError::OutcomeUnknown(_) => Self::outcome_unknown().caused_by(&error),
             PersonError::Unavailable(_) => Self::out_of_reach(&error),
+        }
+    }
+}
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        match &error {
+            OperatorError::NotFound => Self::not_found(),
+            OperatorError::NameTaken => Self::new(Kind::Validation, error.to_string()),
+            OperatorError::Conflict => Self::new(Kind::Busy, BUSY),
+            OperatorError::OutcomeUnknown(_) => Self::outcome_unknown().caused_by(&error),
+            OperatorError::Unavailable(_) => Self::out_of_reach(&error),
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::{
 };
 use command::{
     accounts::{AccountError, WeakPassword},
+    operators::OperatorError,
     people::PersonError,
     threads::ThreadError,
 };
@@ -30,6 +31,11 @@ fn each_refusal_has_its_status_and_type() {
     for (problem, status, slug) in [
         (Problem::from(AccountError::UsernameTaken), 409, "username-taken"),
         (AccountError::BadCredentials.into(), 401, "bad-credentials"),
+        (AccountError::SignUpClosed.into(), 403, "sign-up-closed"),
+        (AccountError::Suspended.into(), 403, "suspended"),
+        (OperatorError::NotFound.into(), 404, "not-found"),
+        (OperatorError::NameTaken.into(), 422, "validation"),
+        (OperatorError::Conflict.into(), 503, "busy"),
         (AccountError::WeakPassword(WeakPassword::TooShort).into(), 422, "validation"),
         (AccountError::InvalidRefreshToken.into(), 401, "unauthorized"),
         (AccountError::SessionEnded.into(), 401, "unauthorized"),

@@ -1,8 +1,9 @@
 //! Connections: accepts them, bounds how long a head may take and how large it
 //! may be, and at the end lets what is under way finish.
 
-use crate::{address::Peer, app::App, measures, rest, stall::Impatient, tls::Tls};
+use crate::{address::Peer, app::App, measures, operators, rest, stall::Impatient, tls::Tls};
 use axum::Router;
+use command::Operators;
 use hyper::{
     Request,
     body::Incoming,
@@ -55,6 +56,24 @@ pub async fn serve(listener: TcpListener, tls: Option<Tls>, app: App, stop: Canc
     let drained = async { tokio::join!(connections.wait(), app.sockets.wait()) };
     if tokio::time::timeout(DRAIN, drained).await.is_err() {
         tracing::warn!(connections = connections.len(), sockets = app.sockets.len(), "cut off at the end of the drain");
+    }
+}
+
+/// Serves the operators until `stop`, then answers what is under way.
+pub async fn serve_operators(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    app: App,
+    operators: Operators,
+    stop: CancellationToken,
+) {
+    let router = operators::router(app, operators);
+    let connections = TaskTracker::new();
+    accept(&listener, tls.as_ref(), &router, &stop, &connections).await;
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "operators were cut off at the end of the drain");
     }
 }
 

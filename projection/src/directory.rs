@@ -56,7 +56,9 @@ impl Projection for Directory {
         let owner = match (fact.aggregate, &fact.event) {
             (Aggregate::User(user_id), Event::User(_)) => Some(user_id),
             (_, Event::Thread(ThreadEvent::PeerBlocked { .. } | ThreadEvent::PeerUnblocked { .. })) => fact.by,
-            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::User(_)) => None,
+            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) | Event::User(_)) => {
+                None
+            }
         };
         owner.is_none_or(|owner| part.has(owner.uuid())).then_some(Cow::Borrowed(fact))
     }
@@ -66,7 +68,8 @@ impl Projection for Directory {
             (Aggregate::User(user_id), Event::User(event)) => self.user(user_id, envelope.at, event),
             (_, Event::Thread(ThreadEvent::PeerBlocked { peer })) => self.block(envelope.by, *peer, true),
             (_, Event::Thread(ThreadEvent::PeerUnblocked { peer })) => self.block(envelope.by, *peer, false),
-            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::User(_)) => {}
+            (_, Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) | Event::User(_)) => {
+            }
         }
     }
 
@@ -104,7 +107,12 @@ impl Directory {
             UserEvent::SessionOpened { .. }
             | UserEvent::SessionRevoked { .. }
             | UserEvent::PasswordChanged { .. }
-            | UserEvent::ThreadSettingsChanged { .. } => {}
+            | UserEvent::ThreadSettingsChanged { .. }
+            | UserEvent::DataExported {}
+            | UserEvent::MessageReported { .. }
+            | UserEvent::ReportResolved { .. }
+            | UserEvent::Suspended { .. }
+            | UserEvent::Restored { .. } => {}
         }
     }
 

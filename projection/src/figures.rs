@@ -78,13 +78,20 @@ impl Projection for Figures {
 
     fn project(&mut self, envelope: &Envelope) {
         let day = envelope.at.date_naive();
-        if let Some(by) = envelope.by {
+        // Operators are none of those who are counted.
+        let of_people = match envelope.aggregate {
+            Aggregate::User(user_id) => envelope.by == Some(user_id),
+            Aggregate::Deployment => false,
+            Aggregate::Thread(_) | Aggregate::Receipts(_) | Aggregate::Gateway(_) => true,
+        };
+        if let Some(by) = envelope.by.filter(|_| of_people) {
             self.person(by, day, matches!(envelope.event, Event::Thread(ThreadEvent::MessageSent { .. })));
         }
         match (envelope.aggregate, &envelope.event) {
             (Aggregate::Thread(thread_id), Event::Thread(event)) => self.thread(thread_id, day, event),
             (_, Event::User(UserEvent::SignedUp { .. })) => self.days.entry(day).or_default().signed_up += 1,
-            (_, Event::User(_) | Event::Thread(_) | Event::Receipts(_) | Event::Presence(_)) => {}
+            (_, Event::User(_) | Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_)) => {
+            }
         }
     }
 

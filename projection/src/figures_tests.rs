@@ -6,7 +6,8 @@ use crate::{
     sketch::{Mark, Sketch},
 };
 use events::{
-    Aggregate, Envelope, Event, EventId, MessageKey, Partition, Position, Share, Text, ThreadEvent, ThreadId, UserId,
+    Aggregate, DeploymentEvent, Envelope, Event, EventId, MessageKey, Partition, Position, Share, Text, ThreadEvent,
+    ThreadId, UserEvent, UserId,
     clock::millis,
     event::{Receipt, ReceiptEvent, Role},
     shard::Part,
@@ -30,6 +31,7 @@ fn fact(by: Option<UserId>, at: i64, event: impl Into<Event>) -> Envelope {
         Event::User(_) => Aggregate::User(by.unwrap()),
         Event::Receipts(_) => Aggregate::Receipts(Partition(0)),
         Event::Thread(_) | Event::Presence(_) => Aggregate::Thread(THREAD),
+        Event::Deployment(_) => Aggregate::Deployment,
     };
     let (position, id) = (Position { partition: Partition(0), sequence: 1 }, EventId::from_uuid(Uuid::nil()));
     Envelope { position, aggregate, id, by, at: millis(at), trace: None, event }
@@ -80,6 +82,15 @@ fn messages_are_counted_by_day_and_people_once_for_each() {
 fn receipts_are_told_by_gateways_and_nobodys_doing() {
     let receipts = vec![Receipt { thread_id: THREAD, user_id: somebody(1, FIRST), delivered: 1, read: 1 }];
     assert!(projected(&[fact(None, FIRST, ReceiptEvent::ReceiptsAdvanced { receipts })]).is_empty());
+}
+
+#[test]
+fn what_operators_do_is_no_persons_doing() {
+    let (eve, ada) = (somebody(1, FIRST), somebody(2, FIRST));
+    let suspended = fact(Some(eve), FIRST, UserEvent::Suspended { reason: Text::new("rude"), ends: vec![] });
+    let suspended = Envelope { aggregate: Aggregate::User(ada), ..suspended };
+    let audited = fact(Some(eve), FIRST, DeploymentEvent::UserAudited { user_id: ada });
+    assert!(projected(&[suspended, audited]).is_empty());
 }
 
 #[test]

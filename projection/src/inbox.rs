@@ -140,7 +140,7 @@ impl Projection for Inbox {
                 Aggregate::User(user_id),
                 &Event::User(UserEvent::ThreadSettingsChanged { thread_id, muted_until, archived, pinned }),
             ) => _ = self.settings.insert((user_id, thread_id), Settings { muted_until, archived, pinned }),
-            (_, Event::Thread(_) | Event::User(_) | Event::Presence(_)) => {}
+            (_, Event::Thread(_) | Event::User(_) | Event::Presence(_) | Event::Deployment(_)) => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //! they say in sets, and a runner that commits rows and checkpoint in one
 //! transaction. To add a view: its migrations, its projection, its `Store`.
 
+mod audit;
 mod database;
 mod delay;
 mod desk;

@@ -64,6 +64,7 @@ pub(crate) fn id(aggregate: Aggregate) -> Option<Uuid> {
         Aggregate::Thread(thread_id) => Some(thread_id.uuid()),
         Aggregate::Gateway(gateway_id) => Some(gateway_id.uuid()),
         Aggregate::Receipts(_) => None,
+        Aggregate::Deployment => Some(Uuid::nil()),
     }
 }
 

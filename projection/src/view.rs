@@ -16,12 +16,13 @@ pub enum View {
     Inbox,
     Search,
     Presence,
+    Audit,
     Figures,
 }
 
 impl View {
-    pub const ALL: [Self; 6] =
-        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Figures];
+    pub const ALL: [Self; 7] =
+        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Audit, Self::Figures];
 
     /// The name of its schema, under which its checkpoints are announced too.
     pub const fn name(self) -> &'static str {
@@ -31,6 +32,7 @@ impl View {
             Self::Inbox => "inbox",
             Self::Search => "search",
             Self::Presence => "presence",
+            Self::Audit => "audit",
             Self::Figures => "figures",
         }
     }
@@ -40,7 +42,7 @@ impl View {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 5,
             Self::Search | Self::Presence => 3,
-            Self::Figures => 1,
+            Self::Audit | Self::Figures => 1,
         }
     }
 
@@ -48,7 +50,9 @@ impl View {
     /// wants it. Figures are all in the first database.
     pub fn streams(self, names: &Names, share: Share) -> Vec<Partition> {
         match self {
-            Self::Timeline | Self::Inbox | Self::Search => names.partitions().filter(|of| share.has(*of)).collect(),
+            Self::Timeline | Self::Inbox | Self::Search | Self::Audit => {
+                names.partitions().filter(|of| share.has(*of)).collect()
+            }
             Self::Directory => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
             Self::Figures => names.partitions().filter(|of| share.index() == 0 || share.has(*of)).collect(),
@@ -83,6 +87,7 @@ impl View {
             Self::Inbox => sqlx::migrate!("../migrations/inbox"),
             Self::Search => sqlx::migrate!("../migrations/search"),
             Self::Presence => sqlx::migrate!("../migrations/presence"),
+            Self::Audit => sqlx::migrate!("../migrations/audit"),
             Self::Figures => sqlx::migrate!("../migrations/figures"),
         };
         let mut migrator = Migrator::with_migrations(control.iter().chain(own.iter()).cloned().collect());
@@ -119,6 +124,10 @@ macro_rules! with_projection {
             }
             $crate::View::Presence => {
                 type $projection = $crate::presence::Presence;
+                $work
+            }
+            $crate::View::Audit => {
+                type $projection = $crate::audit::Audit;
                 $work
             }
             $crate::View::Figures => {

@@ -39,6 +39,7 @@ const ALL: &str = "\
     UNION ALL SELECT 'inbox', partition, sequence FROM inbox.quarantine \
     UNION ALL SELECT 'search', partition, sequence FROM search.quarantine \
     UNION ALL SELECT 'presence', partition, sequence FROM presence.quarantine \
+    UNION ALL SELECT 'audit', partition, sequence FROM audit.quarantine \
     ORDER BY 1, 2, 3 LIMIT $1";
 
 impl Views {
@@ -77,7 +78,7 @@ impl Views {
             View::Inbox => OF_INBOX,
             View::Search => OF_SEARCH,
             // They show no threads.
-            View::Directory | View::Presence => return Ok(answer),
+            View::Directory | View::Presence | View::Audit => return Ok(answer),
         };
         if answer.value.is_some() {
             return Ok(answer);

@@ -4,6 +4,7 @@
 
 mod answer;
 mod aside;
+pub mod audit;
 mod cursor;
 pub mod directory;
 mod error;

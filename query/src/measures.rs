@@ -10,6 +10,7 @@ const ANSWER: &str = "herald_query_duration_seconds";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
     AsOf,
+    Audited,
     Blocks,
     Contacts,
     Deeds,
@@ -27,6 +28,7 @@ pub(crate) enum Question {
     OwnMessages,
     Presence,
     Receipts,
+    Reports,
     Search,
     SetAside,
     Settings,
@@ -45,8 +47,9 @@ pub(crate) struct Measures {
 
 impl Question {
     /// In the order of the variants.
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 29] = [
         Self::AsOf,
+        Self::Audited,
         Self::Blocks,
         Self::Contacts,
         Self::Deeds,
@@ -64,6 +67,7 @@ impl Question {
         Self::OwnMessages,
         Self::Presence,
         Self::Receipts,
+        Self::Reports,
         Self::Search,
         Self::SetAside,
         Self::Settings,
@@ -77,12 +81,13 @@ impl Question {
 
     /// Whether it may take long, and is kept from the connections of the others.
     pub(crate) const fn may_be_dear(self) -> bool {
-        matches!(self, Self::Search | Self::Undelivered | Self::Waiting)
+        matches!(self, Self::Audited | Self::Search | Self::Undelivered | Self::Waiting)
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AsOf => "as_of",
+            Self::Audited => "audited",
             Self::Blocks => "blocks",
             Self::Contacts => "contacts",
             Self::Deeds => "deeds",
@@ -100,6 +105,7 @@ impl Question {
             Self::OwnMessages => "own_messages",
             Self::Presence => "presence",
             Self::Receipts => "receipts",
+            Self::Reports => "reports",
             Self::Search => "search",
             Self::SetAside => "set_aside",
             Self::Settings => "settings",

@@ -4,7 +4,7 @@
 
 use crate::{Answer, Error, Freshness, View};
 use events::{
-    Share, Vector,
+    Partition, Share, Vector,
     shard::{Map, Part},
     subject::Names,
 };
@@ -108,6 +108,12 @@ impl Shards {
     /// The one that somebody, or a thread, lies in.
     pub(crate) fn of(&self, id: Uuid) -> &Shard {
         let shard = self.only().or_else(|| self.shards.iter().find(|shard| shard.has(id)));
+        shard.expect("each partition has a database")
+    }
+
+    /// The one that what is told by a partition's facts alone lies in.
+    pub(crate) fn with(&self, partition: Partition) -> &Shard {
+        let shard = self.shards.iter().find(|shard| shard.share().has(partition));
         shard.expect("each partition has a database")
     }
 

@@ -13,10 +13,12 @@ pub enum View {
     Inbox,
     Search,
     Presence,
+    Audit,
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence];
+    pub const ALL: [Self; 6] =
+        [Self::Directory, Self::Timeline, Self::Inbox, Self::Search, Self::Presence, Self::Audit];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -25,6 +27,7 @@ impl View {
             Self::Inbox => "inbox",
             Self::Search => "search",
             Self::Presence => "presence",
+            Self::Audit => "audit",
         }
     }
 
@@ -32,6 +35,7 @@ impl View {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => 5,
             Self::Search | Self::Presence => 3,
+            Self::Audit => 1,
         }
     }
 
@@ -39,7 +43,7 @@ impl View {
     pub const fn may_lag(self) -> bool {
         match self {
             Self::Directory | Self::Timeline | Self::Inbox => false,
-            Self::Search | Self::Presence => true,
+            Self::Search | Self::Presence | Self::Audit => true,
         }
     }
 
@@ -50,13 +54,16 @@ impl View {
             Self::Inbox => 2,
             Self::Search => 3,
             Self::Presence => 4,
+            Self::Audit => 5,
         }
     }
 
     /// The streams that its rows in a database are made of.
     pub fn streams(self, names: &Names, share: Share) -> Vec<Partition> {
         match self {
-            Self::Timeline | Self::Inbox | Self::Search => names.partitions().filter(|of| share.has(*of)).collect(),
+            Self::Timeline | Self::Inbox | Self::Search | Self::Audit => {
+                names.partitions().filter(|of| share.has(*of)).collect()
+            }
             Self::Directory => names.partitions().collect(),
             Self::Presence => vec![Partition::PRESENCE],
         }
@@ -70,6 +77,7 @@ impl View {
             Self::Inbox => concat!(as_of!("inbox"), "SELECT vector, version FROM as_of"),
             Self::Search => concat!(as_of!("search"), "SELECT vector, version FROM as_of"),
             Self::Presence => concat!(as_of!("presence"), "SELECT vector, version FROM as_of"),
+            Self::Audit => concat!(as_of!("audit"), "SELECT vector, version FROM as_of"),
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod export;
+pub(crate) mod operators;
 pub(crate) mod push;
 pub(crate) mod quarantine;
 pub(crate) mod rebuild;
@@ -121,20 +122,22 @@ pub(crate) fn bar(style: &str, of: u64) -> ProgressBar {
 /// How much is shown of what others have written.
 const SHOWN: usize = 200;
 
-/// The beginning of a text as one line that no terminal takes for anything else.
+/// The beginning of a text as one line that neither a terminal nor a reader takes for anything else.
 pub(crate) fn printable(text: &str) -> String {
     escaped(text.chars().take(SHOWN))
 }
 
-/// A text as one line that no terminal takes for anything else.
+/// A text as one line that neither a terminal nor a reader takes for anything else.
 pub(crate) fn one_line(text: &str) -> String {
     escaped(text.chars())
 }
 
 fn escaped(text: impl Iterator<Item = char>) -> String {
+    // UAX #9: what turns the writing's direction, and what ends a line.
+    let turns = |letter| matches!(letter, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     let mut line = String::new();
     for letter in text {
-        if letter.is_control() {
+        if letter.is_control() || turns(letter) {
             line.extend(letter.escape_default());
         } else {
             line.push(letter);

@@ -22,7 +22,7 @@ const FRAME: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The views to make anew: directory, timeline, inbox, search or presence; all of them unless some are named.
+    /// The views to make anew: directory, timeline, inbox, search, presence or audit; all of them unless some are named.
     #[arg(value_name = "VIEW", value_parser = view)]
     views: Vec<View>,
     #[command(flatten)]

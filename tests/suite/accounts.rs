@@ -333,7 +333,9 @@ async fn facts(deployment: &Deployment, user_id: UserId) -> Vec<UserEvent> {
     };
     let of_users = facts.iter().map(|envelope| match &envelope.event {
         Event::User(event) => event.clone(),
-        Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) => panic!("another aggregate's"),
+        Event::Thread(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => {
+            panic!("another aggregate's")
+        }
     });
     of_users.collect()
 }

@@ -268,6 +268,66 @@ async fn what_was_changed_is_not_restored_and_a_restore_that_was_cut_off_is_no_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_chain_goes_on_after_a_restore_and_a_head_of_before_is_borne_out_as_far_as_it_is_true() {
+    let (data, elsewhere, to, keys, kept) =
+        (place("chained"), place("chain"), place("chain-to"), place("chain-keys"), place("chain-kept"));
+    fs::create_dir_all(&kept).unwrap();
+    let file = |name: &str| text(&kept.join(name)).to_owned();
+    let (key, early, late, proof) = (file("key"), file("early"), file("late"), file("proof"));
+    let a = Process::start(&["--data", text(&data), "--durability", "unsynced"]).await;
+    let (ada, bob) = (Person::sign_up(&a.url).await, Person::sign_up(&a.url).await);
+    let thread_id = thread_of(&ada.write(&bob, "first").await.body).to_owned();
+    // A whole tile, and a part of one.
+    for _ in 0..300 {
+        assert_eq!(ada.write_in(&thread_id, "under a head").await.status, StatusCode::CREATED);
+    }
+    let audit = async |data: &Path, words: &[&str]| {
+        let output = herald(&[&["audit"], words, &["--data", text(data)]].concat()).await;
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (_, public) = audit(&data, &["key"]).await;
+    fs::write(&key, &public).unwrap();
+    assert_eq!(audit(&data, &["head", "--to", &early]).await.0, Some(0));
+    ada.write_in(&thread_id, "in the backup and under no head").await;
+    done(&["backup", "--data", text(&data), "--to", text(&to), "--keys-to", text(&keys)]).await;
+    ada.write_in(&thread_id, "after the backup").await;
+    assert_eq!(audit(&data, &["head", "--to", &late]).await.0, Some(0));
+    assert!(a.terminate().await.success());
+
+    done(&["restore", "--from", text(&to), "--keys-from", text(&keys), "--data", text(&elsewhere)]).await;
+    copy(&data.join("attachments"), &elsewhere.join("attachments"));
+    let b = Process::start(&["--data", text(&elsewhere)]).await;
+    let (code, told) = audit(&elsewhere, &["verify", "--json"]).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(code, Some(0), "{told}");
+    let of_thread: events::ThreadId = thread_id.parse().unwrap();
+    let partition = log_of(&elsewhere).await.names().partition(of_thread.uuid());
+    let of_partition = &told["partitions"][usize::from(partition.0)];
+    assert!(of_partition["kept"].as_u64() > Some(300), "what it is held against was restored: {told}");
+    assert_eq!(audit(&elsewhere, &["key"]).await.1, public, "the key that others trust goes on");
+    let (code, told) = audit(&elsewhere, &["verify", "--head", &early, "--key", &key]).await;
+    assert_eq!(code, Some(0), "{told}");
+
+    // The log grew out of the one that was backed up, as anybody can check who kept a head and the key.
+    let ada = ada.log_in(&b.url).await;
+    assert_eq!(ada.write_in(&thread_id, "in the restored one").await.status, StatusCode::CREATED);
+    assert_eq!(audit(&elsewhere, &["head"]).await.0, Some(0));
+    let grown = ["proof", "--since", &early, "--partition", &partition.to_string()];
+    fs::write(&proof, audit(&elsewhere, &grown).await.1).unwrap();
+    let checked = herald(&["audit", "check", &proof, "--key", &key, "--head", &early]).await;
+    assert!(checked.status.success(), "{checked:?}");
+    let rebuilt = herald(&["rebuild", "--data", text(&elsewhere)]).await;
+    assert!(rebuilt.status.success(), "{rebuilt:?}");
+    assert_eq!(audit(&elsewhere, &["verify"]).await.0, Some(0));
+    // What came after the backup is not there, and a head that knows of it says so.
+    let (code, told) = audit(&elsewhere, &["verify", "--head", &late, "--key", &key]).await;
+    assert!(code == Some(3) && told.contains("CHANGED"), "{told}");
+    for folder in [data, elsewhere, to, keys, kept] {
+        fs::remove_dir_all(folder).ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_backup_leaves_nothing() {
     let (data, to) = (place("interrupted"), place("partial"));
     let _herald = Process::start(&["--data", text(&data), "--durability", "unsynced"]).await;

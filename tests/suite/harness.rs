@@ -90,6 +90,12 @@ impl Deployment {
         Herald::of(Settings { rate_limits: true, trusted_proxies, ..settings }).await
     }
 
+    /// A node with all roles that serves operators too.
+    pub async fn operated(&self) -> Herald {
+        let operator_listen = Some(([127, 0, 0, 1], 0).into());
+        Herald::of(Settings { operator_listen, ..self.settings(Role::ALL) }).await
+    }
+
     /// A node that ends the sockets of those who do nothing for so long.
     pub async fn impatient(&self, idle_close: Duration) -> Herald {
         Herald::of(Settings { idle_close: Some(idle_close), ..self.settings(Role::ALL) }).await
@@ -118,6 +124,7 @@ impl Deployment {
         Settings {
             roles: BTreeSet::from_iter(roles),
             listen: ([127, 0, 0, 1], 0).into(),
+            operator_listen: None,
             log: self.log_options.clone(),
             database_url: self.database_url.clone(),
             attachments: self.files().display().to_string(),
@@ -180,6 +187,11 @@ impl Herald {
         let node = Node::start(settings).await.unwrap();
         let url = node.address().map(|address| format!("http://{address}")).unwrap_or_default();
         Self { url, node }
+    }
+
+    /// Where operators are served.
+    pub fn operators_url(&self) -> String {
+        format!("http://{}", self.node.operators_address().unwrap())
     }
 
     pub async fn stop(self) {

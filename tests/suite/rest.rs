@@ -525,7 +525,7 @@ async fn pages_need_nothing_from_elsewhere() {
     let mut views: Vec<_> = ready.body["views"].as_array().unwrap().iter().map(|view| &view["view"]).collect();
     // One after the other in each of its databases.
     views.dedup();
-    assert_eq!(views, ["directory", "timeline", "inbox", "search", "presence"]);
+    assert_eq!(views, ["directory", "timeline", "inbox", "search", "presence", "audit"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

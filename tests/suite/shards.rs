@@ -8,6 +8,7 @@ use crate::{
 use events::{ThreadId, UserId, clock::millis};
 use query::{
     Error, View, Views,
+    audit::{Deed, Trail},
     missed::Span,
     search::{Search, Wording},
     timeline::Page,
@@ -253,6 +254,22 @@ async fn seen(views: &Views, reader: UserId, people: &[UserId], threads: &[Threa
     let mut undelivered = views.undelivered(&pairs, now, true).await.unwrap().value;
     undelivered.sort_by_key(|one| one.thread_id.uuid());
     saw("undelivered".into(), format!("{undelivered:?}"));
+    for trail in threads.iter().map(|thread_id| Trail::Thread(*thread_id)).chain([Trail::User(reader)]) {
+        let mut last: Option<Deed> = None;
+        loop {
+            let page = views.deeds_of(trail, last.as_ref(), 7).await.unwrap().value;
+            saw(format!("{trail:?} after {last:?}"), format!("{page:?}"));
+            last = page.into_iter().last();
+            if last.is_none() {
+                break;
+            }
+        }
+    }
+    let reports = views.open_reports(2).await.unwrap().value;
+    saw("reports".into(), format!("{reports:?}"));
+    saw("operator".into(), format!("{:?}", views.operator(reader).await.unwrap().value));
+    let report = views.report(reports[0].position).await.unwrap().value;
+    saw("report".into(), format!("{report:?}"));
     let looks: Vec<_> = people.iter().map(|person| (reader, *person)).collect();
     let presence = views.presence(&looks).await.unwrap().value;
     let shown: Vec<_> = people.iter().map(|person| presence.shown(reader, *person)).collect();

@@ -7,12 +7,12 @@ mod groups;
 pub(crate) mod life;
 mod people;
 mod quarantine;
-mod rebuild;
+pub(crate) mod rebuild;
 
 use crate::harness::Deployment;
 use events::{
-    Aggregate, Event, EventId, EventLog, Ids, MessageKey, Partition, Position, Text, ThreadEvent, ThreadId, UserEvent,
-    UserId, Vector,
+    Aggregate, DeploymentEvent, Event, EventId, EventLog, Ids, MessageKey, Partition, Position, Text, ThreadEvent,
+    ThreadId, UserEvent, UserId, Vector,
     clock::millis,
     envelope::Draft,
     event::{Receipt, ReceiptEvent},
@@ -82,6 +82,27 @@ impl Scribe {
         self.write(Aggregate::Receipts(partition), None, ReceiptEvent::ReceiptsAdvanced { receipts }).await;
     }
 
+    /// Somebody reports a message, an operator sees to it, and somebody reports it again; what else operators do.
+    async fn complain(&mut self, by: UserId, peer: UserId) {
+        let (of, thread_id, reason) = (Aggregate::User(by), ThreadId::direct(by, peer), Text::new("rude\t\n"));
+        for number in [1, 2] {
+            let report = || UserEvent::MessageReported { thread_id, number, reason: reason.clone() };
+            self.write(of, Some(by), report()).await;
+            self.write(of, Some(peer), UserEvent::ReportResolved { thread_id, number, reason: reason.clone() }).await;
+            self.write(of, Some(by), report()).await;
+        }
+        self.write(of, Some(peer), UserEvent::Suspended { reason: reason.clone(), ends: vec![] }).await;
+        self.write(of, Some(peer), UserEvent::Restored { reason: reason.clone() }).await;
+        for event in [
+            DeploymentEvent::OperatorAdded { name: Text::new("Eve") },
+            DeploymentEvent::SignUpClosed { reason },
+            DeploymentEvent::UserAudited { user_id: by },
+            DeploymentEvent::ThreadAudited { thread_id },
+        ] {
+            self.write(Aggregate::Deployment, Some(peer), event).await;
+        }
+    }
+
     /// What three people write to each other, with receipts that are early, late, out of order or a stranger's.
     pub(crate) async fn chatter(&mut self, messages: u32) {
         let people = [self.person("anna").await, self.person("ben").await, self.person("cara").await];
@@ -101,6 +122,7 @@ impl Scribe {
                 }
             }
         }
+        self.complain(people[0], people[1]).await;
         // Claims more than there is, twice: the first time counts, and only what there is.
         let early = ThreadId::direct(people[0], people[1]);
         for claimed in [messages + 7, messages + 8] {
@@ -158,7 +180,8 @@ async fn rows(deployment: &Deployment) -> Vec<(String, i64, Option<String>)> {
     let mut connection = connect(deployment).await;
     let tables = sqlx::query(
         "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables \
-         WHERE table_schema IN ('directory', 'timeline', 'inbox', 'search', 'figures') AND table_type = 'BASE TABLE' \
+         WHERE table_schema IN ('directory', 'timeline', 'inbox', 'search', 'audit', 'figures') \
+           AND table_type = 'BASE TABLE' \
            AND table_name NOT IN ('generation', '_sqlx_migrations') ORDER BY 1",
     );
     let tables = tables.fetch_all(&mut connection).await.unwrap();
@@ -190,7 +213,8 @@ pub(crate) async fn rows_in(url: &str) -> Vec<(String, Vec<String>)> {
 
 /// What a single runner makes of the whole log, beginning with nothing.
 async fn rebuilt(deployment: &Deployment, batch: usize) -> Vec<(String, i64, Option<String>)> {
-    connect(deployment).await.execute("DROP SCHEMA directory, timeline, inbox, search, figures CASCADE").await.unwrap();
+    let drop = "DROP SCHEMA directory, timeline, inbox, search, audit, figures CASCADE";
+    connect(deployment).await.execute(drop).await.unwrap();
     let mut running = Running::start(deployment, batch);
     running.reach(&deployment.log.end().await.unwrap()).await;
     running.stop().await;

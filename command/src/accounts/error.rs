@@ -8,6 +8,11 @@ use events::log::{BucketError, LogError};
 pub enum AccountError {
     #[error("the username, or one that looks like it, is taken")]
     UsernameTaken,
+    #[error("nobody can sign up at the moment")]
+    SignUpClosed,
+    /// Told only to who has shown the password.
+    #[error("the account is suspended")]
+    Suspended,
     #[error("unknown username or wrong password")]
     BadCredentials,
     #[error(transparent)]

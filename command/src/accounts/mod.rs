@@ -20,6 +20,7 @@ pub use token::{Identity, Tokens};
 
 use crate::{
     attachments::Attachments,
+    deployment::Deployment,
     handler::{HandleError, Handled, Handler},
     user::{self, User},
 };
@@ -44,6 +45,7 @@ struct Inner {
     clock: Clock,
     ids: Ids,
     users: Handler<User>,
+    deployment: Handler<Deployment>,
     attachments: Attachments,
     credentials: Credentials,
     sessions: Sessions,
@@ -100,6 +102,7 @@ impl Accounts {
     ) -> Result<Self, AccountError> {
         let secrets = Secrets::open(&log, clock.now()).await?;
         Ok(Self(Arc::new(Inner {
+            deployment: Handler::new(log.clone(), clock.clone(), ids.clone(), Deployment::CACHE),
             credentials: Credentials::open(log.clone()).await?,
             sessions: Sessions::open(log, secrets.refresh_pepper).await?,
             passwords: Passwords::new()?,
@@ -116,10 +119,13 @@ impl Accounts {
     /// Claims a username, makes the person, and opens their first session.
     ///
     /// # Errors
-    /// `UsernameTaken`, a password that will not do, `Busy`; technical ones.
+    /// `SignUpClosed`, `UsernameTaken`, a password that will not do, `Busy`; technical ones.
     #[tracing::instrument(name = "command.sign_up", skip_all)]
     pub async fn sign_up(&self, request: SignUp) -> Result<SignedIn, AccountError> {
         let SignUp { username, password, display_name, device } = request;
+        if self.0.deployment.look(Aggregate::Deployment, Deployment::is_sign_up_closed).await?.1 {
+            return Err(AccountError::SignUpClosed);
+        }
         password::check(&password, username.as_str())?;
         if let Some(theirs) = self.0.credentials.find(&username.claim()).await? {
             // Whoever claimed the name may have been cut off before the fact was written.
@@ -140,7 +146,7 @@ impl Accounts {
     /// cost the same time and get the same answer.
     ///
     /// # Errors
-    /// `BadCredentials`, `Busy`; technical ones.
+    /// `BadCredentials`, `Suspended`, `Busy`; technical ones.
     #[tracing::instrument(name = "command.log_in", skip_all)]
     pub async fn log_in(&self, request: LogIn) -> Result<SignedIn, AccountError> {
         let LogIn { username, password, device } = request;
@@ -245,6 +251,7 @@ impl Accounts {
             HandleError::Rejected(user::Rejection::Unknown | user::Rejection::PasswordChanged) => {
                 AccountError::BadCredentials
             }
+            HandleError::Rejected(user::Rejection::Suspended) => AccountError::Suspended,
             HandleError::Rejected(user::Rejection::NoPicture(error)) => AccountError::NoPicture(error),
             HandleError::Rejected(user::Rejection::TooMany) => AccountError::Inconsistent("an account keeps nothing"),
             HandleError::Conflict => AccountError::Busy,

@@ -93,6 +93,15 @@ impl Accounts {
         self.user(identity.user_id, &user::Command::ChangeProfile(profile)).await
     }
 
+    /// Says that the caller is given all that is held about them.
+    ///
+    /// # Errors
+    /// Technical ones only.
+    #[tracing::instrument(name = "command.note_export", skip_all)]
+    pub async fn note_export(&self, identity: &Identity) -> Result<Position, AccountError> {
+        self.user(identity.user_id, &user::Command::NoteExport).await
+    }
+
     /// Has the caller look like an upload of theirs, or like nothing.
     ///
     /// # Errors

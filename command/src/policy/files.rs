@@ -180,9 +180,15 @@ fn said(envelope: &Envelope) -> Said {
             | UserEvent::ProfileChanged { .. }
             | UserEvent::ContactSaved { .. }
             | UserEvent::ContactRemoved { .. }
-            | UserEvent::ThreadSettingsChanged { .. },
+            | UserEvent::ThreadSettingsChanged { .. }
+            | UserEvent::DataExported {}
+            | UserEvent::MessageReported { .. }
+            | UserEvent::ReportResolved { .. }
+            | UserEvent::Suspended { .. }
+            | UserEvent::Restored { .. },
         )
         | Event::Receipts(_)
-        | Event::Presence(_) => Said::default(),
+        | Event::Presence(_)
+        | Event::Deployment(_) => Said::default(),
     }
 }

@@ -328,7 +328,7 @@ impl Aggregate for Thread {
     fn own(event: &Event) -> Option<&ThreadEvent> {
         match event {
             Event::Thread(event) => Some(event),
-            Event::User(_) | Event::Receipts(_) | Event::Presence(_) => None,
+            Event::User(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => None,
         }
     }
 

@@ -30,6 +30,14 @@ pub(super) async fn connect(url: &str) -> Result<Client, OpenError> {
     connected.map_err(|source| OpenError::Connect { url: without_secrets(url), source })
 }
 
+/// Who logs in, where an address tells it and it can be a part of a name.
+pub(super) fn user(urls: &str) -> Option<String> {
+    match login(urls) {
+        Some(Login::Password { user, .. }) if is_token(&user) => Some(user),
+        Some(Login::Password { .. } | Login::Token(_)) | None => None,
+    }
+}
+
 /// URLs without who logs in with what.
 pub(super) fn without_secrets(urls: &str) -> String {
     let host = |url: &str| url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();

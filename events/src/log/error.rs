@@ -41,6 +41,7 @@ unavailable!(
     async_nats::PublishError,
     async_nats::jetstream::consumer::pull::MessagesError,
     jetstream::consumer::StreamError,
+    jetstream::stream::ConsumerCreateStrictError,
     jetstream::stream::ConsumerError,
     jetstream::stream::InfoError,
     jetstream::stream::LastRawMessageError,

@@ -35,7 +35,7 @@ pub use floor::{Appended, Load};
 pub use history::History;
 pub use measures::Extent;
 pub use raw::{Raw, RawReader};
-pub use reading::{Facts, Reading};
+pub use reading::{Facts, READERS, Reading};
 pub use replay::Replay;
 pub use restore::{Restore, RestoreError, StreamRestore};
 pub use snapshot::Snapshot;

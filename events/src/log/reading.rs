@@ -4,7 +4,7 @@
 
 use super::{
     ANSWER_TIMEOUT, LogError, OpenError, Partitioned,
-    connect::{connect, without_secrets},
+    connect::{connect, user, without_secrets},
     decode::{Stored, keys},
     history::previous,
     keyring::Keyring,
@@ -20,11 +20,11 @@ use async_nats::jetstream::{
     Context,
     consumer::{self, DeliverPolicy, pull},
     context::ContextBuilder,
-    stream::LastRawMessageError,
+    stream::{ConsumerCreateStrictErrorKind, LastRawMessageError},
 };
 use futures_util::{FutureExt, StreamExt};
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -35,8 +35,10 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes that one request asks for: above the largest fact, and little for who else reads.
 const BYTES: usize = 1 << 20;
-/// A consumer that only tells where something lies.
-const PROBE_UNUSED_FOR: Duration = Duration::from_secs(5);
+/// How many consumers of a partition a user of NATS may have at once, as `deploy/nats/accounts.conf` names them.
+pub const READERS: u8 = 16;
+/// How long a name stays taken whose reader was killed.
+const UNUSED_FOR: Duration = Duration::from_secs(10);
 
 /// A log that is read from outside. Clones share everything.
 #[derive(Clone)]
@@ -47,6 +49,8 @@ struct Inner {
     context: Context,
     names: Names,
     epoch: Uuid,
+    /// What the names of its consumers begin with.
+    user: String,
     /// Where texts are asked for.
     keyring: Option<Keyring>,
 }
@@ -69,6 +73,8 @@ pub struct Facts {
 }
 
 struct Messages {
+    /// What its consumer is called.
+    name: String,
     stream: pull::Stream,
     connections: u64,
     /// The first one is the fact that was read last, to be recognised.
@@ -102,7 +108,8 @@ impl Reading {
         } else {
             None
         };
-        Ok(Self(Arc::new(Inner { client, context, names, epoch: topology.epoch, keyring })))
+        let user = user(nats_url).unwrap_or_else(|| "reader".to_owned());
+        Ok(Self(Arc::new(Inner { client, context, names, epoch: topology.epoch, user, keyring })))
     }
 
     pub fn names(&self) -> &Names {
@@ -157,21 +164,41 @@ impl Reading {
 
     /// The sequence before the one at which a consumer with that start begins.
     async fn before(&self, partition: Partition, start: DeliverPolicy) -> Result<u64, LogError> {
-        let config = pull::Config { inactive_threshold: PROBE_UNUSED_FOR, ..config(start) };
-        let consumer = self.consumer(partition, self.names().subjects(partition), config).await?;
-        Ok(consumer.cached_info().delivered.stream_sequence)
+        let consumer = self.consumer(partition, self.names().subjects(partition), config(start)).await?;
+        let info = consumer.cached_info();
+        self.let_go(partition, &info.name).await;
+        Ok(info.delivered.stream_sequence)
     }
 
-    /// A name makes NATS hold the request to the filter that its subject tells, which is what a reader is allowed by.
+    /// One under a name that the user may use and nobody does. A name makes NATS hold the request to the filter that its
+    /// subject tells, which is what a reader is allowed by.
     async fn consumer(
         &self,
         partition: Partition,
         filter_subject: String,
         config: pull::Config,
     ) -> Result<consumer::Consumer<pull::Config>, LogError> {
-        let name = Some(format!("reader-{}", Ids::random().next()));
-        let config = pull::Config { name, filter_subject, ..config };
-        Ok(self.0.context.create_consumer_on_stream(config, self.names().stream(partition)).await?)
+        let (id, stream) = (Ids::random().next(), self.names().stream(partition));
+        // Whoever asks for the same under the same name would share it: what tells them apart makes it another.
+        let metadata = HashMap::from([("reader".to_owned(), id.to_string())]);
+        let config = pull::Config { filter_subject, metadata, inactive_threshold: UNUSED_FOR, ..config };
+        let first = id.as_bytes()[15] % READERS;
+        for number in (first..READERS).chain(0..first) {
+            let name = Some(format!("{}-{}", self.0.user, number + 1));
+            let made = pull::Config { name, ..config.clone() };
+            match self.0.context.create_consumer_strict_on_stream(made, &stream).await {
+                Err(error) if error.kind() == ConsumerCreateStrictErrorKind::AlreadyExists => {}
+                made => return Ok(made?),
+            }
+        }
+        Err(LogError::Unavailable(format!("this user has {READERS} readers of partition {partition} already").into()))
+    }
+
+    /// Gives a name back at once, if NATS can be told: a consumer that nobody uses goes by itself.
+    async fn let_go(&self, partition: Partition, name: &str) {
+        if let Err(error) = self.0.context.delete_consumer_from_stream(name, self.names().stream(partition)).await {
+            tracing::debug!(%partition, name, %error, "a reader's name stays taken for a while");
+        }
     }
 
     fn connections(&self) -> u64 {
@@ -216,7 +243,7 @@ impl Facts {
                 }
                 Err(error) if self.failing.get_or_insert_with(Instant::now).elapsed() < patience(&error) => {
                     tracing::warn!(partition = self.partition.0, after = self.last, %error, "reading the log failed");
-                    self.messages = None;
+                    self.let_go().await;
                     self.queued.clear();
                     sleep(Duration::from_millis(PAUSES[self.failures.min(PAUSES.len() - 1)])).await;
                     self.failures += 1;
@@ -237,7 +264,10 @@ impl Facts {
             self.take(message?)?;
         }
         let count = self.queued.len().min(max);
-        let Some(newest) = count.checked_sub(1) else { return Ok(None) };
+        let Some(newest) = count.checked_sub(1) else {
+            self.let_go().await;
+            return Ok(None);
+        };
         let batch = &self.queued.make_contiguous()[..count];
         let told = self.reading.told(batch).await?;
         (self.last, self.last_id) = (batch[newest].position.sequence, Some(batch[newest].id()?));
@@ -256,10 +286,17 @@ impl Facts {
             Ok(None) => Err(LogError::Unavailable("the consumer ended".into())),
             Err(_) => {
                 if messages.connections != self.reading.connections() {
-                    self.messages = None;
+                    self.let_go().await;
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Reads no more for now.
+    async fn let_go(&mut self) {
+        if let Some(messages) = self.messages.take() {
+            self.reading.let_go(self.partition, &messages.name).await;
         }
     }
 
@@ -278,9 +315,10 @@ impl Facts {
         if consumer.cached_info().num_pending == 0 && self.end != u64::MAX {
             self.done = true;
         }
+        let name = consumer.cached_info().name.clone();
         let stream = consumer.stream().max_messages_per_batch(self.window).max_bytes_per_batch(BYTES);
         let stream = stream.heartbeat(HEARTBEAT).expires(EXPIRES).messages().await?;
-        self.messages = Some(Messages { stream, connections, recognise });
+        self.messages = Some(Messages { name, stream, connections, recognise });
         Ok(())
     }
 

@@ -106,6 +106,7 @@ fn the_addresses_are_those_that_facts_lie_under() {
         (Aggregate::User(UserId::from_uuid(id)), "user"),
         (Aggregate::Thread(ThreadId::from_uuid(id)), "thread"),
         (Aggregate::Receipts(Partition(3)), "receipt"),
+        (Aggregate::Deployment, "deployment"),
         (Aggregate::Gateway(GatewayId::from_uuid(id)), "gateway"),
     ] {
         let partition = names.partition_of(aggregate);

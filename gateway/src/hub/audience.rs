@@ -59,7 +59,7 @@ pub(super) fn tales(envelope: &Envelope) -> Vec<Tale> {
         (_, Event::Receipts(ReceiptEvent::ReceiptsAdvanced { receipts })) => {
             receipts.iter().copied().map(Tale::Receipt).collect()
         }
-        (_, Event::Thread(_) | Event::User(_) | Event::Presence(_)) => Vec::new(),
+        (_, Event::Thread(_) | Event::User(_) | Event::Presence(_) | Event::Deployment(_)) => Vec::new(),
     }
 }
 
@@ -95,7 +95,12 @@ fn of_person(user_id: UserId, event: &UserEvent) -> Vec<Tale> {
         | UserEvent::SessionRevoked { .. }
         | UserEvent::PasswordChanged { .. }
         | UserEvent::ProfileChanged { .. }
-        | UserEvent::PictureChanged { .. } => Vec::new(),
+        | UserEvent::PictureChanged { .. }
+        | UserEvent::DataExported {}
+        | UserEvent::MessageReported { .. }
+        | UserEvent::ReportResolved { .. }
+        | UserEvent::Suspended { .. }
+        | UserEvent::Restored { .. } => Vec::new(),
     }
 }
 
@@ -110,12 +115,17 @@ pub(super) fn shows_otherwise(envelope: &Envelope) -> Option<UserId> {
             | UserEvent::SessionRevoked { .. }
             | UserEvent::PasswordChanged { .. }
             | UserEvent::PictureChanged { .. }
-            | UserEvent::ThreadSettingsChanged { .. } => false,
+            | UserEvent::ThreadSettingsChanged { .. }
+            | UserEvent::DataExported {}
+            | UserEvent::MessageReported { .. }
+            | UserEvent::ReportResolved { .. }
+            | UserEvent::Suspended { .. }
+            | UserEvent::Restored { .. } => false,
         },
         Event::Thread(event) => {
             matches!(event, ThreadEvent::PeerBlocked { .. } | ThreadEvent::PeerUnblocked { .. })
         }
-        Event::Receipts(_) | Event::Presence(_) => false,
+        Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => false,
     };
     envelope.by.filter(|_| changes)
 }

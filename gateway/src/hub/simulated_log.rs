@@ -253,7 +253,9 @@ impl Log {
             let earlier = fact.aggregate == Aggregate::Thread(thread_id) && fact.position.sequence < sequence;
             match &fact.event {
                 Event::Thread(ThreadEvent::MessageSent { number, .. }) if earlier => Some(*number),
-                Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) => None,
+                Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => {
+                    None
+                }
             }
         });
         before.unwrap_or(0)
@@ -305,7 +307,7 @@ impl Log {
                         concerns(what, (musts && told, musts || mays));
                     }
                 }
-                (Event::Thread(_) | Event::User(_) | Event::Presence(_), _) => {}
+                (Event::Thread(_) | Event::User(_) | Event::Presence(_) | Event::Deployment(_), _) => {}
             }
         }
         (must, may)
@@ -379,6 +381,11 @@ fn of_person(event: &UserEvent) -> String {
         | UserEvent::SessionRevoked { .. }
         | UserEvent::PasswordChanged { .. }
         | UserEvent::ProfileChanged { .. }
-        | UserEvent::PictureChanged { .. } => unreachable!("nobody here does that"),
+        | UserEvent::PictureChanged { .. }
+        | UserEvent::DataExported {}
+        | UserEvent::MessageReported { .. }
+        | UserEvent::ReportResolved { .. }
+        | UserEvent::Suspended { .. }
+        | UserEvent::Restored { .. } => unreachable!("nobody here does that"),
     }
 }

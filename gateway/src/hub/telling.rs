@@ -21,7 +21,7 @@ pub(super) fn frame(envelope: &Envelope, tale: Tale, position: Option<Position>)
             in_thread(thread_id, by, envelope, event)
         }
         (_, Aggregate::User(_), Event::User(event)) => of_person(envelope, event),
-        (_, _, Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_)) => {
+        (_, _, Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_)) => {
             unreachable!("an event is of the kind that its aggregate has")
         }
     }
@@ -109,6 +109,11 @@ fn of_person<'a>(envelope: &Envelope, event: &'a UserEvent) -> ServerFrame<'a> {
         | UserEvent::SessionRevoked { .. }
         | UserEvent::PasswordChanged { .. }
         | UserEvent::ProfileChanged { .. }
-        | UserEvent::PictureChanged { .. } => unreachable!("no socket hears of it"),
+        | UserEvent::PictureChanged { .. }
+        | UserEvent::DataExported {}
+        | UserEvent::MessageReported { .. }
+        | UserEvent::ReportResolved { .. }
+        | UserEvent::Suspended { .. }
+        | UserEvent::Restored { .. } => unreachable!("no socket hears of it"),
     }
 }

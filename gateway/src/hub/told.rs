@@ -66,7 +66,7 @@ impl Told {
     pub(super) fn weight(&self) -> usize {
         let text = match &self.envelope.event {
             Event::Thread(event) => text_in(event).and_then(Text::as_str).map_or(0, str::len),
-            Event::User(_) | Event::Receipts(_) | Event::Presence(_) => 0,
+            Event::User(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => 0,
         };
         // The text lies in the event and in its frame.
         2 * text + 512 * self.pieces.len()
@@ -78,7 +78,7 @@ impl Told {
             Event::Thread(ThreadEvent::MessageSent { number, .. } | ThreadEvent::MessageEdited { number, .. }) => {
                 self.message(*number)
             }
-            Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) => None,
+            Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => None,
         }
     }
 
@@ -86,14 +86,14 @@ impl Told {
     pub(super) fn deletes(&self) -> Option<(ThreadId, Number)> {
         match &self.envelope.event {
             Event::Thread(ThreadEvent::MessageDeleted { number, .. }) => self.message(*number),
-            Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) => None,
+            Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => None,
         }
     }
 
     fn message(&self, number: Number) -> Option<(ThreadId, Number)> {
         match self.envelope.aggregate {
             Aggregate::Thread(thread_id) => Some((thread_id, number)),
-            Aggregate::User(_) | Aggregate::Receipts(_) | Aggregate::Gateway(_) => None,
+            Aggregate::User(_) | Aggregate::Receipts(_) | Aggregate::Gateway(_) | Aggregate::Deployment => None,
         }
     }
 

@@ -146,7 +146,7 @@ impl Watch {
             }
             // Who was connected to it, the view knows.
             Event::Presence(PresenceEvent::GatewayLost {}) => self.watchers.look_at_all_online(),
-            Event::User(_) | Event::Thread(_) | Event::Receipts(_) => {}
+            Event::User(_) | Event::Thread(_) | Event::Receipts(_) | Event::Deployment(_) => {}
         }
     }
 

@@ -91,6 +91,8 @@ impl From<accounts::Tokens> for Tokens {
 #[utoipa::path(post, path = "/v1/signup", tag = "accounts", operation_id = "sign_up", request_body = SignUp, responses(
     (status = 201, description = "Signed up and logged in", body = SignedUp,
         headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
+    (status = 403, description = "`sign-up-closed`: by the operators", body = Problem,
+        content_type = "application/problem+json"),
     (status = 409, description = "`username-taken`", body = Problem, content_type = "application/problem+json"),
     AnyProblem, BodyProblem, LimitProblem,
 ))]
@@ -122,6 +124,8 @@ pub(super) async fn sign_up(
     (status = 200, description = "Logged in", body = Tokens,
         headers(("Herald-Position" = shapes::Position, description = "Where the fact lies"))),
     (status = 401, description = "`bad-credentials`: no such person, or another password", body = Problem,
+        content_type = "application/problem+json"),
+    (status = 403, description = "`suspended`: by the operators; told to who knows the password", body = Problem,
         content_type = "application/problem+json"),
     AnyProblem, BodyProblem, LimitProblem,
 ))]

@@ -134,6 +134,7 @@ pub(super) async fn export(State(app): State<App>, caller: Caller, after: After)
     let timeline =
         after.ask(&app, View::Timeline, || app.views.deeds(reader, ThreadId::direct(reader, reader), 0, 1)).await?;
     let as_of = both(&both(&me.as_of, &kept.as_of), &timeline.as_of);
+    app.accounts.note_export(&caller.0).await?;
     let (sender, chunks) = mpsc::channel(WAITING);
     let chunks = stream::unfold(chunks, async |mut chunks| chunks.recv().await.map(|chunk| (chunk, chunks)));
     let teller = Teller { app: app.clone(), identity: caller.0, sender, chunk: Vec::new(), lines: 0 };

@@ -16,6 +16,7 @@ mod pictures;
 mod presence;
 mod reactions;
 mod receipts;
+mod reports;
 mod search;
 mod sessions;
 mod settings;
@@ -35,6 +36,7 @@ use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use operators::healthz;
+pub(crate) use reports::reason_of;
 pub(crate) use sync::LONGEST_WAIT;
 
 /// All that is served over HTTP.
@@ -84,6 +86,7 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(pictures::set_groups, pictures::remove_groups))
         .routes(routes!(receipts::advance))
         .routes(routes!(receipts::all))
+        .routes(routes!(reports::report))
         .routes(routes!(search::find))
         .routes(routes!(socket::open))
         .routes(routes!(sync::sync))

@@ -2,6 +2,7 @@
 //! `search_path` is the generation. Plain queries and not `query!`: no database
 //! is there at build time; each of them runs in the tests on a real server.
 
+mod audit;
 pub(crate) mod checkpoint;
 mod copy;
 mod directory;

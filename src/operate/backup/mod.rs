@@ -38,9 +38,9 @@ pub(crate) struct Options {
     /// The folder of the backup; it must not exist or be empty.
     #[arg(long, value_name = "FOLDER", required_unless_present = "keys_to")]
     to: Option<PathBuf>,
-    /// The folder of the keys that texts are sealed with, to be kept elsewhere: who has both can read everything, and
-    /// without the keys nobody reads any text again. Alone, only they are backed up: whom a newer one knows as erased
-    /// stays erased.
+    /// The folder of the keys that texts are sealed and heads are signed with, to be kept elsewhere: who has both can read
+    /// everything, and without the keys nobody reads any text again. Alone, only they are backed up: whom a newer one knows
+    /// as erased stays erased.
     #[arg(long, value_name = "FOLDER")]
     keys_to: Option<PathBuf>,
     #[command(flatten)]
@@ -114,8 +114,8 @@ async fn back_up_keys(log: &EventLog, to: &std::path::Path, bar: &ProgressBar) -
     let writer = Writer::begin(to)?;
     let mut manifest = empty(log);
     for (kind, place) in PLACES {
-        if *place == Place::Keys {
-            manifest.buckets.extend(copy_buckets(log, &writer, kind, true, bar).await?);
+        if let Place::Keys { divided } = *place {
+            manifest.buckets.extend(copy_buckets(log, &writer, kind, divided, bar).await?);
         }
     }
     writer.finish(&manifest)?;

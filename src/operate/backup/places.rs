@@ -10,8 +10,8 @@ pub enum Place {
     Before { divided: bool },
     /// Copied after the facts, so that nothing that they name is missing.
     After { divided: bool },
-    /// The keys of texts: copied last, and to a place of their own.
-    Keys,
+    /// Keys: copied last, and to a place of their own.
+    Keys { divided: bool },
     /// Not copied, because of that.
     LeftOut(&'static str),
 }
@@ -22,14 +22,14 @@ pub const PLACES: &[(&str, Place)] = &[
     ("POLICIES", Place::Before { divided: false }),
     ("UPLOADS", Place::Before { divided: true }),
     ("CREDENTIALS", Place::After { divided: true }),
-    ("KEYS", Place::Keys),
+    ("KEYS", Place::Keys { divided: true }),
+    // Heads lie with the facts and their key does not: who changes a backup cannot sign what it says then.
+    ("TILES", Place::Before { divided: true }),
+    ("AUDIT", Place::Keys { divided: false }),
     ("SESSIONS", Place::LeftOut("every session ends with a restore")),
     ("SIGNING", Place::LeftOut("made anew, so that no token of before is good")),
     ("SNAPSHOTS", Place::LeftOut("made of the facts again")),
-    (
-        "TILES",
-        Place::LeftOut("signed with a key that is made anew; heads that lie elsewhere still tell what the log was"),
-    ),
+    ("OPERATORS", Place::LeftOut("no token of before is good: who was removed since would come back")),
     ("PRESENCE", Place::LeftOut("who was connected then is not connected any more")),
     ("GATEWAYS", Place::LeftOut("the leases of nodes that are gone")),
     ("PUSHES", Place::LeftOut("what was to be pushed then is read or old")),
@@ -40,8 +40,7 @@ pub const PLACES: &[(&str, Place)] = &[
 /// The kinds that are copied by records, and whether each partition has one.
 pub(crate) fn buckets() -> Vec<(&'static str, bool)> {
     let divided = |(kind, place): &(&'static str, Place)| match *place {
-        Place::Before { divided } | Place::After { divided } => Some((*kind, divided)),
-        Place::Keys => Some((*kind, true)),
+        Place::Before { divided } | Place::After { divided } | Place::Keys { divided } => Some((*kind, divided)),
         Place::Facts | Place::LeftOut(_) => None,
     };
     PLACES.iter().filter_map(divided).collect()

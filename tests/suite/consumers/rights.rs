@@ -7,7 +7,10 @@ use crate::{
     people::Person,
     process::{Process, free_address},
 };
-use events::{Aggregate, EventLog, ThreadId, UserId, Vector, log::Reading};
+use events::{
+    Aggregate, EventLog, ThreadId, UserId, Vector,
+    log::{READERS, Reading},
+};
 use herald::embedded::{self, Apart, User};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -114,6 +117,11 @@ async fn a_node_of_each_role_works_as_its_own_user_and_may_not_do_what_others_do
     let partition = deployment.log.names().partition(deployment.thread_id.uuid());
     let stream = deployment.log.names().stream(partition);
 
+    // It holds the log against what it was.
+    let kept = deployment.log.partitioned_bucket("TILES", Duration::ZERO).await.unwrap();
+    let sealed = async { while kept.of(partition).get("head").await.unwrap().is_none() {} };
+    timeout(PATIENCE, sealed).await.expect("heads are signed");
+
     let mut projection = deployment.client(User::Projection).await;
     for subject in [&deployment.thread(), &key, "$KV.CREDENTIALS_0.x", "$KV.SESSIONS_0.x", "$KV.SIGNING.x", "typing"] {
         assert_eq!(projection.ask(subject, &json!({})).await, Answer::Denied, "{subject}");
@@ -179,45 +187,46 @@ async fn a_consumer_reads_facts_and_can_neither_read_secrets_nor_write_anything(
             assert!(refused(&answer), "{request}: {answer:?}");
         }
     }
-    // What its own account is told reaches nobody.
     for subject in [&thread, &other, &key] {
-        assert_eq!(client.ask(subject, &json!({ "id": "x" })).await, Answer::Nobody, "{subject}");
+        assert_eq!(client.ask(subject, &json!({ "id": "x" })).await, Answer::Denied, "{subject}");
     }
 
     // Consumers: no filter but those on facts, whatever the request says.
     let create =
         |stream: &str, name: &str, filter: &str| format!("$JS.herald.API.CONSUMER.CREATE.{stream}.{name}.{filter}");
-    let good = consumer(&stream, "good", &json!({ "filter_subject": all }));
-    let made = client.ask(&create(&stream, "good", &all), &good).await;
+    let good = consumer(&stream, "consumer-1", &json!({ "filter_subject": all }));
+    let made = client.ask(&create(&stream, "consumer-1", &all), &good).await;
     assert!(matches!(&made, Answer::Said(said) if said["num_pending"].as_u64() > Some(0)), "{made:?}");
     for (asked_at, config) in [
-        (create(&keys, "k1", "$KV.>"), json!({ "filter_subject": "$KV.>" })),
-        (create(&keys, "k2", &all), json!({ "filter_subject": "$KV.>" })),
-        (create(&keys, "k3", &all), json!({ "filter_subjects": ["$KV.>"] })),
-        (create(&keys, "k4", &all), json!({})),
-        (format!("$JS.herald.API.CONSUMER.CREATE.{keys}.k5"), json!({})),
+        (create(&keys, "consumer-2", "$KV.>"), json!({ "filter_subject": "$KV.>" })),
+        (create(&keys, "consumer-3", &all), json!({ "filter_subject": "$KV.>" })),
+        (create(&keys, "consumer-4", &all), json!({ "filter_subjects": ["$KV.>"] })),
+        (create(&keys, "consumer-5", &all), json!({})),
+        (format!("$JS.herald.API.CONSUMER.CREATE.{keys}.consumer-6"), json!({})),
         (format!("$JS.herald.API.CONSUMER.CREATE.{keys}"), json!({})),
-        (format!("$JS.herald.API.CONSUMER.DURABLE.CREATE.{keys}.k6"), json!({ "durable_name": "k6" })),
+        (format!("$JS.herald.API.CONSUMER.DURABLE.CREATE.{keys}.consumer-7"), json!({ "durable_name": "consumer-7" })),
     ] {
         let answer = client.ask(&asked_at, &consumer(&keys, "k", &config)).await;
         assert!(refused(&answer), "{asked_at}: {answer:?}");
     }
-    let blind = consumer(&keys, "blind", &json!({ "filter_subject": all }));
-    let Answer::Said(blind) = client.ask(&create(&keys, "blind", &all), &blind).await else { panic!("it is answered") };
+    let blind = consumer(&keys, "consumer-9", &json!({ "filter_subject": all }));
+    let Answer::Said(blind) = client.ask(&create(&keys, "consumer-9", &all), &blind).await else {
+        panic!("it is answered")
+    };
     assert!(blind["error"].is_object() || blind["num_pending"] == 0, "no record is a fact: {blind}");
 
     // Answers and deliveries that would be stored, were they delivered where the request says.
     let pull = json!({ "batch": 1, "expires": 1_000_000_000 });
-    for reply in [&other, &key, "$JS.API.STREAM.DELETE.PRESENCE"] {
+    for (number, reply) in (10..).zip([&*other, &key, "$JS.API.STREAM.DELETE.PRESENCE"]) {
         for (subject, request) in [
-            ("$JS.herald.API.CONSUMER.MSG.NEXT.".to_owned() + &stream + ".good", &pull),
+            ("$JS.herald.API.CONSUMER.MSG.NEXT.".to_owned() + &stream + ".consumer-1", &pull),
             ("$JS.herald.API.STREAM.INFO.KV_LOG".to_owned(), &Value::Null),
             ("$JS.herald.API.STREAM.MSG.GET.KV_LOG".to_owned(), &json!({ "seq": 1 })),
-            ("$JS.herald.API.CONSUMER.INFO.".to_owned() + &stream + ".good", &Value::Null),
+            ("$JS.herald.API.CONSUMER.INFO.".to_owned() + &stream + ".consumer-1", &Value::Null),
         ] {
             client.ask_for(&subject, request, reply).await.unwrap();
         }
-        let name = format!("push{}", reply.len());
+        let name = format!("consumer-{number}");
         let push =
             consumer(&stream, &name, &json!({ "filter_subject": all, "deliver_subject": reply, "headers_only": true }));
         client.ask(&create(&stream, &name, &all), &push).await;
@@ -235,6 +244,74 @@ async fn a_consumer_reads_facts_and_can_neither_read_secrets_nor_write_anything(
     inside.ask_for("$JS.API.STREAM.INFO.KV_LOG", &Value::Null, &other).await.unwrap();
     let stored = async { while deployment.log.end().await.unwrap() == before.0 {} };
     timeout(PATIENCE, stored).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_so_many_readers_of_a_partition_and_no_more_and_those_who_chat_do_not_feel_it() {
+    let deployment = Deployment::start("rights-to-read").await;
+    let partition = deployment.log.names().partition(deployment.thread_id.uuid());
+    let (stream, all) = (deployment.log.names().stream(partition), deployment.log.names().subjects(partition));
+    let url = deployment.apart.nats_url_of(User::Consumer);
+    let mut client = deployment.client(User::Consumer).await;
+    let of = |name: &str| {
+        let lasting = json!({ "filter_subject": all, "inactive_threshold": 3_600_000_000_000_u64 });
+        (format!("$JS.herald.API.CONSUMER.CREATE.{stream}.{name}.{all}"), consumer(&stream, name, &lasting))
+    };
+    for number in 1..=READERS {
+        let (subject, request) = of(&format!("consumer-{number}"));
+        let made = client.ask(&subject, &request).await;
+        assert!(matches!(&made, Answer::Said(said) if said["num_pending"].as_u64() > Some(0)), "{number}: {made:?}");
+    }
+    for name in ["consumer-17", "consumer-0", "audit-1", "x"] {
+        let (subject, request) = of(name);
+        assert_eq!(client.ask(&subject, &request).await, Answer::Denied, "{name}");
+        let gone = client.ask(&format!("$JS.herald.API.CONSUMER.DELETE.{stream}.{name}"), &Value::Null).await;
+        assert_eq!(gone, Answer::Denied, "{name}");
+    }
+    let info = deployment.client(User::Herald).await.ask(&format!("$JS.API.STREAM.INFO.{stream}"), &Value::Null).await;
+    let Answer::Said(info) = info else { panic!("{info:?}") };
+    let of_nodes = info["state"]["consumer_count"].as_u64().unwrap() - u64::from(READERS);
+    assert!((1..20).contains(&of_nodes), "{info}");
+
+    // Another reader is told so; who chats finds nothing of it, and a node that starts has all it needs.
+    let reading = Reading::open(&url, "", false).await.unwrap();
+    let told = reading.end_of(partition).await.unwrap_err();
+    let why = std::error::Error::source(&told).unwrap().to_string();
+    assert!(why.contains("16 readers of partition"), "{why}");
+    let sent = deployment.ada.write_in(&deployment.thread_id.to_string(), "beside all of them").await;
+    assert_eq!(sent.status, StatusCode::CREATED);
+    let fresh = EventLog::attend(&deployment.apart.nats_url_of(User::Edge)).await.unwrap();
+    let mut facts = fresh.subscribe(partition, 0);
+    let end = deployment.log.end().await.unwrap().get(partition);
+    let mut read = 0;
+    while read < end {
+        read = facts.next_batch(100).await.last().unwrap().position.sequence;
+    }
+
+    // One that is given back is there for another, and `herald events` gives back all it takes.
+    client.ask(&format!("$JS.herald.API.CONSUMER.DELETE.{stream}.consumer-7"), &Value::Null).await;
+    for _ in 0..40 {
+        let mut facts = reading.facts(partition, None, 0, Some(end), 100);
+        let mut told = 0;
+        while let Some(batch) = facts.next_batch(100).await.unwrap() {
+            told += batch.len() as u64;
+        }
+        assert_eq!(told, end);
+    }
+    // Connections are counted too, and their account's alone.
+    let mut connections = Vec::new();
+    while connections.len() < 100 {
+        match Client::try_connect(&url).await {
+            Ok(client) => connections.push(client),
+            Err(error) => {
+                assert!(error.contains("maximum account active connections exceeded"), "{error}");
+                break;
+            }
+        }
+    }
+    assert!((50..64).contains(&connections.len()), "{}", connections.len());
+    assert_eq!(deployment.ada.get("/v1/me").await.status, StatusCode::OK);
+    deployment.client(User::Edge).await;
 }
 
 #[tokio::test]

@@ -313,7 +313,7 @@ impl Scene {
                     away.last_mut().unwrap().1 = fact.position.sequence;
                 }
                 Event::Thread(ThreadEvent::MessageSent { number, .. }) => _ = visible.insert(*number, is_member),
-                Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) => {}
+                Event::Thread(_) | Event::User(_) | Event::Receipts(_) | Event::Presence(_) | Event::Deployment(_) => {}
             }
         }
         let seen = self.seen.lock().unwrap();
