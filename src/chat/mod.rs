@@ -89,7 +89,6 @@ enum Opening {
 /// When herald does not answer or lets nobody in, or ends the session.
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let password = options.password()?;
-    let stop = pin_stop()?;
     let Options { url, username, sign_up, with, thread, group, members, wait_for, ticks, .. } = options;
     let opening = match (with, thread, group) {
         (Some(with), ..) => Opening::With(with),
@@ -98,6 +97,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         (None, None, None) => Opening::Nothing,
     };
     let account = Account::enter(Rest::new(&url)?, &username, &password, sign_up.as_deref()).await?;
+    let stop = pin_stop()?;
     let mut conversation = Conversation::new(account, Screen::new(), wait_for, ticks);
     let outcome = tokio::select! {
         outcome = conversation.run(opening) => outcome,

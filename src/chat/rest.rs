@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Whoever is to wait longer is told so instead.
+const LONGEST: Duration = Duration::from_mins(1);
 /// How often what is refused as too much is asked for again.
 const ATTEMPTS: u32 = 60;
 
@@ -81,8 +83,10 @@ impl Rest {
             let seen = ["herald-position", "herald-as-of"].into_iter().find_map(|name| headers.get(name));
             let seen = seen.and_then(|seen| seen.to_str().ok()?.parse().ok()).unwrap_or_default();
             let body: Value = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
-            let Some(seconds) = body["retry_after"].as_u64() else { return Ok(Answer { status, body, seen }) };
-            sleep(Duration::from_secs(seconds)).await;
+            match body["retry_after"].as_u64().map(Duration::from_secs) {
+                Some(wait) if wait <= LONGEST => sleep(wait).await,
+                Some(_) | None => return Ok(Answer { status, body, seen }),
+            }
         }
         bail!("{path} was too much for {}, for too long", self.url)
     }

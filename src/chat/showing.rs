@@ -247,9 +247,11 @@ impl Conversation {
         }
         if !self.known.threads.contains_key(&thread_id) {
             let asked = timeout(PATIENCE, self.account.get(&format!("/v1/threads/{thread_id}"))).await;
-            self.known.put(serde_json::from_value(asked.ok()?.ok()?).ok()?);
+            if let Ok(Ok(thread)) = asked.map(|asked| asked.and_then(|thread| Ok(serde_json::from_value(thread)?))) {
+                self.known.put(thread);
+            }
         }
-        let thread = &self.known.threads[&thread_id];
+        let Some(thread) = self.known.threads.get(&thread_id) else { return Some("elsewhere".to_owned()) };
         Some(match (thread.is_group(), by == self.account.id()) {
             (true, _) => thread.title().to_owned(),
             (false, true) => format!("to {}", thread.title()),

@@ -4,8 +4,10 @@
 use crate::{
     harness::{Herald, program},
     people::{PASSWORD, Person},
+    process::signal_child,
     proxy::Proxy,
 };
+use rustix::process::Signal;
 use serde_json::Value;
 use std::{process::Stdio, time::Duration};
 use tokio::{
@@ -136,7 +138,23 @@ async fn what_was_not_read_is_told_once_and_what_cannot_be_done_shows_in_the_exi
     let members = told.iter().filter(|line| line.ends_with(", member")).count();
     assert_eq!(members, 2, "{told:?}");
     assert_eq!(texts(&ada, &bob).await.last().unwrap(), "/slash");
-    let sessions = bob.get("/v1/sessions").await;
-    assert_eq!(sessions.body["sessions"].as_array().unwrap().len(), 1, "each script has logged out");
+    let sessions = async || bob.get("/v1/sessions").await.body["sessions"].as_array().unwrap().len();
+    while sessions().await != 1 {}
+    herald.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_interrupted_logs_out() {
+    let herald = Herald::start().await;
+    let (ada, bob) = (Person::sign_up(&herald.url).await, Person::sign_up(&herald.url).await);
+    ada.write(&bob, "hi").await;
+    let mut script = Script::of(&bob, &herald.url, &["--with", &ada.username]);
+    assert_eq!(script.tells().await, "Some Body: hi");
+    let sessions = async || bob.get("/v1/sessions").await.body["sessions"].as_array().unwrap().len();
+    assert_eq!(sessions().await, 2);
+    signal_child(&script.child, Signal::INT);
+    let ended = timeout(PATIENCE, script.child.wait()).await.expect("an end in time").unwrap();
+    assert_eq!(ended.code(), Some(130));
+    while sessions().await != 1 {}
     herald.stop().await;
 }

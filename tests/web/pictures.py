@@ -1,6 +1,6 @@
 """The pictures of README and docs: the main states of the web client, on a herald that `herald demo` has filled.
 
-    PYTHONPATH=target/tmp/web-packages HERALD_URL=http://127.0.0.1:8080 HERALD_PICTURES=docs/web \\
+    PYTHONPATH=target/tmp/web-python HERALD_URL=http://127.0.0.1:8080 HERALD_PICTURES=docs/web \\
         python3 tests/web/pictures.py
 
 The packages lie there once the tests of the web client have run."""

@@ -47,6 +47,36 @@ async () => {
   model.apply({ type: "receipt", thread_id: "t", user_id: "bob", delivered: 3, read: null }, 0);
   model.apply({ type: "receipt", thread_id: "t", user_id: "bob", delivered: 1, read: null }, 0);
   is(model.stateOf(model.threads.get("t"), 3), "delivered", "receipts never move back");
+
+  const { Mentions } = await import("/chat/mentions.js");
+  const names = { bob: "Bob Brown", cyd: "Cyd", dan: "Dan Bright" };
+  const known = new Map();
+  const client = { me: "ada", model: { threads: new Map([["t", { kind: "group" }]]), nameOf: (id) => names[id] }, meet: (id) => known.get(id),
+    members: async () => ["ada", "bob", "cyd", "dan"].map((user_id) => ({ user_id, display_name: names[user_id] ?? "Ada" })) };
+  const text = document.body.appendChild(document.createElement("textarea"));
+  const mentions = new Mentions(client, "t", text);
+  const press = (key) => mentions.key(new KeyboardEvent("keydown", { key, cancelable: true }));
+  const types = (value) => ((text.value = value), text.setSelectionRange(value.length, value.length), mentions.changed());
+  const offered = () => mentions.offered.map(({ username }) => username).join();
+  const meets = (...ids) => (ids.forEach((id) => known.set(id, { username: id })), mentions.draw());
+  text.focus();
+  await types("mail@b");
+  is([offered(), press("Enter")], ["", false], "an address names nobody");
+  await types("Hi @");
+  is([offered(), text.getAttribute("role")], ["", null], "nobody is known yet");
+  meets("bob", "dan");
+  is([offered(), text.getAttribute("role"), text.getAttribute("aria-activedescendant")], ["bob,dan", "combobox", "mention-0"], "who is known is offered");
+  is([press("ArrowDown"), mentions.chosen], [true, 1], "arrows go down");
+  meets("cyd");
+  is([offered(), mentions.chosen], ["bob,cyd,dan", 2], "and whoever was chosen stays so while others come");
+  is([press("ArrowDown"), mentions.chosen, press("ArrowUp"), mentions.chosen], [true, 0, true, 2], "round and round");
+  await types("Hi @br");
+  is(offered(), "bob,dan", "by the beginning of any name");
+  press("Escape");
+  mentions.draw();
+  is([offered(), text.value, text.getAttribute("role")], ["", "Hi @br", null], "Escape leaves the text as it is");
+  await types("Hi @bri");
+  is([press("Tab"), text.value, text.selectionEnd], [true, "Hi @dan ", 8], "who is chosen is named");
   is(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(mint()), true, "keys are UUIDv7");
   is(mint(1_000) < mint(2_000), true, "and sort by time");
 }

@@ -27,15 +27,15 @@ export class Mentions {
 
   /** Offers who is known by now. */
   draw() {
-    const { client, members, text } = this;
-    const typed = this.#typed;
+    const [{ client, members, text }, typed] = [this, this.#typed];
     if (typed === undefined || text.value === this.left || document.activeElement !== text) return this.#show([]);
-    const found = members.filter(({ user_id }) => user_id !== client.me).map(({ user_id, display_name }) => {
+    const all = members.filter(({ user_id }) => user_id !== client.me).map(({ user_id, display_name }) => {
       const isCalled = (display_name ?? "").toLowerCase().split(/\s+/).some((word) => word.startsWith(typed));
       const username = (isCalled || members.length <= FEW) && client.meet(user_id)?.username;
       return username && (isCalled || username.startsWith(typed)) && { username, name: client.model.nameOf(user_id) };
     });
-    this.#show(found.filter(Boolean).slice(0, MOST));
+    const found = all.filter(Boolean).slice(0, MOST);
+    this.#show(found, Math.max(0, found.findIndex(({ username }) => username === this.offered[this.chosen]?.username)));
   }
 
   /** Whether a key was for the list. */
