@@ -121,7 +121,8 @@ async fn what_was_not_read_is_told_once_and_what_cannot_be_done_shows_in_the_exi
     }
     let options = ["--with", &ada.username, "--wait-for", "2"];
     let (code, told, _) = Script::of(&bob, &herald.url, &options).ends().await;
-    assert_eq!((code, told), (0, vec!["Some Body: one\\ntwo".to_owned(), "Some Body: \u{202e}three".to_owned()]));
+    // What would control the terminal, or turn what is written there, is shown and not done.
+    assert_eq!((code, told), (0, vec!["Some Body: one\\ntwo".to_owned(), "Some Body: \\u{202e}three".to_owned()]));
     // A receipt is a fact like any other: once it is there, nothing is new.
     let read = async || bob.get("/v1/threads").await.body["threads"][0]["unread"].clone();
     while read().await != 0 {}
