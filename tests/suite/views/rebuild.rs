@@ -92,7 +92,7 @@ async fn a_rebuild_that_was_killed_goes_on_where_it_was_in_batches_of_any_size()
     let deployment = Deployment::new().await;
     let mut scribe = Scribe::new(&deployment.log);
     let mut running = Running::start(&deployment, 5_000);
-    life::of_a_group(&mut scribe, 3, 400).await;
+    life::of_a_group(&mut scribe, 3, 1_200).await;
     running.reach(&scribe.written).await;
     let mut connection = connect(&deployment).await;
     let mut was = 0;
