@@ -135,11 +135,10 @@ impl Talker {
         loop {
             if phase == Phase::Write && dues.is_none() {
                 let room = self.window.saturating_sub(self.under_way.len()).min(self.left);
-                if room > 0 {
+                if room > 0 && self.may_write(phases, room) {
                     self.left -= room;
                     let now = self.shared.origin.micros();
                     (0..room).for_each(|_| self.write(now));
-                    self.shared.counters.sent.fetch_add(u64::try_from(room)?, Ordering::Relaxed);
                 }
             }
             self.wire.flush()?;
@@ -154,9 +153,8 @@ impl Talker {
                     self.hear()?;
                 },
                 Some(due) = due => {
-                    if phase == Phase::Write {
+                    if self.may_write(phases, 1) {
                         self.write(due);
-                        self.shared.counters.sent.fetch_add(1, Ordering::Relaxed);
                     }
                     ensure!(self.under_way.len() < MOST_UNDER_WAY, "{MOST_UNDER_WAY} messages are not answered");
                 },
@@ -183,6 +181,16 @@ impl Talker {
         }
         self.ended = false;
         Ok(())
+    }
+
+    /// Counts so many more while the phase cannot end: who ends it sees all that was begun in it.
+    fn may_write(&self, phases: &watch::Receiver<Phase>, messages: usize) -> bool {
+        let phase = phases.borrow();
+        let may = *phase == Phase::Write;
+        if may {
+            self.shared.counters.sent.fetch_add(messages as u64, Ordering::Relaxed);
+        }
+        may
     }
 
     fn write(&mut self, due: u64) {
